@@ -1,0 +1,113 @@
+//! Streams and durable consumers: names and filters that code and permissions share. Limits and retention are
+//! data in `nats/streams.json`; a test holds the two together.
+
+use crate::{Service, catalogue, subject};
+
+/// A JetStream stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stream {
+    /// What happened in our services.
+    Events,
+    /// Priced LLM usage, by its producer: a trust domain of its own, as deduplication is stream-wide.
+    Usage,
+    /// Work queue, and the schedules that feed it.
+    Jobs,
+    /// Announcements of parked messages.
+    Parked,
+    /// The last event of every resource.
+    Resources,
+    /// The last event of every deployment.
+    Deployments,
+}
+
+impl Stream {
+    /// Every stream.
+    pub const ALL: [Self; 6] =
+        [Self::Events, Self::Usage, Self::Jobs, Self::Parked, Self::Resources, Self::Deployments];
+
+    /// The stream's name on the server.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "EVENTS",
+            Self::Usage => "USAGE",
+            Self::Jobs => "JOBS",
+            Self::Parked => "PARKED",
+            Self::Resources => "RESOURCES",
+            Self::Deployments => "DEPLOYMENTS",
+        }
+    }
+
+    /// The subjects published into it; sourced streams take none.
+    pub const fn subjects(self) -> &'static [&'static str] {
+        match self {
+            Self::Events => &["evt.syncer.>", "evt.biller.>", "evt.meterer.>", "evt.saga-orchestrator.>"],
+            Self::Usage => &["evt.llm-gateway.usage.>"],
+            Self::Jobs => &["job.>", "schedule.>"],
+            Self::Parked => &["parked.>"],
+            Self::Resources | Self::Deployments => &[],
+        }
+    }
+
+    /// For a compacted view: the filter on `EVENTS` and what its subjects become.
+    pub const fn compacts(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Resources => {
+                Some(("evt.syncer.resource.*.v1.*", "state.syncer.resource.last.v1.{{wildcard(2)}}"))
+            }
+            Self::Deployments => {
+                Some(("evt.biller.deployment.*.v1.*", "state.biller.deployment.last.v1.{{wildcard(2)}}"))
+            }
+            Self::Events | Self::Usage | Self::Jobs | Self::Parked => None,
+        }
+    }
+}
+
+/// A durable consumer: one per service and subject, shared by the service's replicas.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Consumer {
+    /// The stream it reads.
+    pub stream: Stream,
+    /// Its name: `<service>-<entity>-<verb>`.
+    pub name: String,
+    /// Whose it is.
+    pub service: Service,
+    /// The subjects it takes.
+    pub filter: String,
+    /// Messages that may be delivered and not yet acknowledged. One for jobs: a listing is never synced twice
+    /// at the same time.
+    pub max_ack_pending: u32,
+}
+
+/// Every durable consumer.
+pub fn consumers() -> Vec<Consumer> {
+    let jobs = catalogue::entries().into_iter().filter_map(|entry| {
+        let parts = subject::parse(&entry.subject)?;
+        let service = parts.owner?;
+        (parts.kind == subject::Kind::Job).then(|| Consumer {
+            stream: Stream::Jobs,
+            name: consumer_name(service, &entry.subject),
+            service,
+            filter: entry.subject.clone(),
+            max_ack_pending: 1,
+        })
+    });
+    let read_models = [Service::Biller, Service::Meterer].into_iter().map(|service| {
+        let subject = <crate::syncer::LastResource as crate::Message>::SUBJECT;
+        Consumer {
+            stream: Stream::Resources,
+            name: consumer_name(service, subject),
+            service,
+            filter: format!("{subject}.*"),
+            max_ack_pending: 2_000,
+        }
+    });
+    jobs.chain(read_models).collect()
+}
+
+/// The durable consumer by which `service` reads `subject`.
+pub fn consumer_name(service: Service, subject: &str) -> String {
+    match subject::parse(subject) {
+        Some(parts) => format!("{}-{}-{}", service.name(), parts.entity, parts.verb),
+        None => service.name().to_owned(),
+    }
+}
