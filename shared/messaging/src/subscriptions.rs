@@ -1,0 +1,159 @@
+//! Everything a service reacts to, as a table: one line per message.
+
+use std::sync::Arc;
+
+use contracts::{
+    Command, Event, Job, Message, Query, Service, State,
+    outbox::RepublishOutbox,
+    parked::{DismissParked, GetParked, ListParked, PerService, ReplayParked},
+    streams::{self, Stream},
+};
+use futures::future::BoxFuture;
+use sqlx::{PgConnection, PgPool};
+
+use crate::{
+    consume,
+    envelope::Received,
+    handlers::{Answer, Execute, Handle, Perform},
+    outcome::{HandlerError, Outcome, Refusal},
+    request::Replied,
+    serve::{self, Asked},
+};
+
+/// What a running subscription works with.
+pub(crate) struct Context<S> {
+    pub service: Service,
+    pub state: Arc<S>,
+    pub pool: PgPool,
+    pub subscriptions: Arc<Subscriptions<S>>,
+}
+
+impl<S> Clone for Context<S> {
+    fn clone(&self) -> Self {
+        Self {
+            service: self.service,
+            state: Arc::clone(&self.state),
+            pool: self.pool.clone(),
+            subscriptions: Arc::clone(&self.subscriptions),
+        }
+    }
+}
+
+pub(crate) type Respond<S> = fn(Context<S>, Asked) -> BoxFuture<'static, Result<Replied, Refusal>>;
+pub(crate) type HandleInTx<S> =
+    for<'a> fn(&'a S, &'a mut PgConnection, &'a Received) -> BoxFuture<'a, Result<Outcome, HandlerError>>;
+pub(crate) type PerformOutside<S> =
+    for<'a> fn(&'a Context<S>, &'a Received) -> BoxFuture<'a, Result<Outcome, HandlerError>>;
+
+pub(crate) struct Request<S> {
+    pub subject: String,
+    pub respond: Respond<S>,
+}
+
+pub(crate) enum How<S> {
+    /// In one transaction with the inbox row; many messages share it.
+    InTx(HandleInTx<S>),
+    /// With a call outside Postgres between two transactions; one at a time.
+    Outside(PerformOutside<S>),
+}
+
+pub(crate) struct Delivery<S> {
+    pub subject: &'static str,
+    pub stream: Stream,
+    pub consumer: String,
+    pub how: How<S>,
+}
+
+/// The table of one service.
+pub struct Subscriptions<S> {
+    pub(crate) service: Service,
+    pub(crate) requests: Vec<Request<S>>,
+    pub(crate) deliveries: Vec<Delivery<S>>,
+    published: Vec<&'static str>,
+}
+
+impl<S: Send + Sync + 'static> Subscriptions<S> {
+    /// A table that answers for parked messages and the outbox, as every service does, and nothing else yet.
+    pub fn new(service: Service) -> Self {
+        let per_service = |subject: String, respond: Respond<S>| Request { subject, respond };
+        Self {
+            service,
+            requests: vec![
+                per_service(ListParked::subject(service), serve::list_parked),
+                per_service(GetParked::subject(service), serve::get_parked),
+                per_service(ReplayParked::subject(service), serve::replay_parked),
+                per_service(DismissParked::subject(service), serve::dismiss_parked),
+                per_service(RepublishOutbox::subject(service), serve::republish_outbox),
+            ],
+            deliveries: Vec::new(),
+            published: Vec::new(),
+        }
+    }
+
+    /// Carries out `C`.
+    #[must_use]
+    pub fn command<C: Command>(mut self) -> Self
+    where
+        S: Execute<C>,
+    {
+        self.requests.push(Request { subject: C::SUBJECT.to_owned(), respond: serve::command::<S, C> });
+        self
+    }
+
+    /// Answers `Q`.
+    #[must_use]
+    pub fn query<Q: Query>(mut self) -> Self
+    where
+        S: Answer<Q>,
+    {
+        self.requests.push(Request { subject: Q::SUBJECT.to_owned(), respond: serve::query::<S, Q> });
+        self
+    }
+
+    /// Does `J` when its turn comes.
+    #[must_use]
+    pub fn job<J: Job>(mut self) -> Self
+    where
+        S: Perform<J>,
+    {
+        self.deliver::<J>(Stream::Jobs, How::Outside(consume::perform::<S, J>));
+        self
+    }
+
+    /// Follows the last state of an entity.
+    #[must_use]
+    pub fn state<M: State>(mut self) -> Self
+    where
+        S: Handle<M>,
+    {
+        let stream = Stream::ALL
+            .into_iter()
+            .find(|stream| stream.compacts().is_some_and(|(_, into)| into.starts_with(M::SUBJECT)))
+            .expect("every state is compacted into a stream; tests/repo checks it");
+        self.deliver::<M>(stream, How::InTx(consume::handle::<S, M>));
+        self
+    }
+
+    /// Says that the service publishes `E`; for the catalogue.
+    #[must_use]
+    pub fn publishes<E: Event>(mut self) -> Self {
+        self.published.push(E::SUBJECT);
+        self
+    }
+
+    fn deliver<M: Message>(&mut self, stream: Stream, how: How<S>) {
+        let consumer = streams::consumer_name(self.service, M::SUBJECT);
+        self.deliveries.push(Delivery { subject: M::SUBJECT, stream, consumer, how });
+    }
+
+    /// The subjects that are answered or consumed, for the catalogue.
+    pub fn handled(&self) -> Vec<String> {
+        let requests = self.requests.iter().map(|request| request.subject.clone());
+        requests.chain(self.deliveries.iter().map(|delivery| delivery.subject.to_owned())).collect()
+    }
+
+    /// The subjects that are published, for the catalogue.
+    pub fn published(&self) -> &[&'static str] {
+        &self.published
+    }
+}

@@ -1,0 +1,6 @@
+//! The spine on real servers: outbox, inbox, parked messages, requests, schedules.
+
+mod outbox;
+mod parked;
+mod requests;
+mod support;

@@ -1,0 +1,216 @@
+//! Nothing is lost and nothing happens twice between a commit and a subscriber.
+
+use std::sync::Arc;
+
+use contracts::Service;
+use sqlx::Connection;
+use test_support::{World, eventually};
+use uuid::Uuid;
+
+use crate::support::{Notes, announce, run_notes, run_publisher};
+
+async fn seen(notes: &Notes, count: usize) -> Result<Vec<(String, i64)>, String> {
+    let seen = notes.seen.lock().unwrap().clone();
+    if seen.len() >= count { Ok(seen) } else { Err(format!("{} of {count}", seen.len())) }
+}
+
+async fn unpublished(world: &World) -> i64 {
+    let mut connection = world.superuser(Service::Syncer).await;
+    sqlx::query_scalar!(r#"select count(*) as "count!" from outbox where published_at is null"#)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap()
+}
+
+async fn all_published(world: &World) {
+    eventually("the outbox empties", || async {
+        match unpublished(world).await {
+            0 => Ok(()),
+            left => Err(left),
+        }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_reaches_a_subscriber_once_and_in_order() {
+    let world = World::start().await;
+    let notes = Arc::new(Notes::default());
+    let (publisher, subscriber) = (run_publisher(&world).await, run_notes(&world, Arc::clone(&notes)).await);
+    let pool = world.pool(Service::Syncer).await;
+    let ids: Vec<Uuid> = (0..5).map(|_| Uuid::now_v7()).collect();
+    for version in 1..=20 {
+        let mut tx = pool.begin().await.unwrap();
+        for id in &ids {
+            announce(&mut tx, *id, &id.to_string(), version..=version).await;
+        }
+        tx.commit().await.unwrap();
+    }
+    // The compacted stream may skip a version that was replaced before it was read, and must end at the last.
+    let last = |notes: &Notes, id: &Uuid| {
+        let seen = notes.seen.lock().unwrap();
+        seen.iter().rev().find(|(name, _)| *name == id.to_string()).map(|(_, version)| *version)
+    };
+    for id in &ids {
+        eventually("the last version arrives", || async {
+            match last(&notes, id) {
+                Some(20) => Ok(()),
+                other => Err(other),
+            }
+        })
+        .await;
+    }
+    let seen = notes.seen.lock().unwrap().clone();
+    for id in &ids {
+        let versions: Vec<i64> =
+            seen.iter().filter(|(name, _)| *name == id.to_string()).map(|(_, version)| *version).collect();
+        assert!(versions.is_sorted_by(|a, b| a < b), "out of order or twice: {versions:?}");
+    }
+    publisher.stop().await;
+    subscriber.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rolled_back_change_is_never_told() {
+    let world = World::start().await;
+    let publisher = run_publisher(&world).await;
+    let pool = world.pool(Service::Syncer).await;
+    let mut tx = pool.begin().await.unwrap();
+    announce(&mut tx, Uuid::now_v7(), "undone", 1..=1).await;
+    tx.rollback().await.unwrap();
+    let mut tx = pool.begin().await.unwrap();
+    announce(&mut tx, Uuid::now_v7(), "done", 1..=1).await;
+    tx.commit().await.unwrap();
+    all_published(&world).await;
+    assert_eq!(events(&world).await, 1);
+    publisher.stop().await;
+}
+
+async fn events(world: &World) -> u64 {
+    let gateway = world.connect("gateway-api").await;
+    let (first, last) = gateway.events_bounds().await.unwrap();
+    if last == 0 { 0 } else { last + 1 - first }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn publishers_that_die_at_any_moment_publish_each_event_once() {
+    let world = World::start().await;
+    let pool = world.pool(Service::Syncer).await;
+    let total = 3_000;
+    for start in (0..total).step_by(100) {
+        let mut tx = pool.begin().await.unwrap();
+        for _ in start..start + 100 {
+            announce(&mut tx, Uuid::now_v7(), "one of many", 1..=1).await;
+        }
+        tx.commit().await.unwrap();
+    }
+    // Each is cut off in the middle of publishing or marking; the next begins with whatever is unmarked.
+    for pause_ms in [60, 75, 90, 105, 120] {
+        let publisher = run_publisher(&world).await;
+        tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
+        publisher.abort();
+    }
+    let (one, two) = (run_publisher(&world).await, run_publisher(&world).await);
+    all_published(&world).await;
+    assert_eq!(events(&world).await, total);
+    one.stop().await;
+    two.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_publishers_keep_the_order_and_one_takes_over() {
+    let world = World::start().await;
+    let notes = Arc::new(Notes::default());
+    let subscriber = run_notes(&world, Arc::clone(&notes)).await;
+    let (one, two) = (run_publisher(&world).await, run_publisher(&world).await);
+    let pool = world.pool(Service::Syncer).await;
+    let id = Uuid::now_v7();
+    let mut tx = pool.begin().await.unwrap();
+    announce(&mut tx, id, "a", 1..=1).await;
+    tx.commit().await.unwrap();
+    eventually("the first arrives", || seen(&notes, 1)).await;
+    one.stop().await;
+    let mut tx = pool.begin().await.unwrap();
+    announce(&mut tx, id, "a", 2..=2).await;
+    tx.commit().await.unwrap();
+    let seen = eventually("the second arrives", || seen(&notes, 2)).await;
+    assert_eq!(seen, [("a".to_owned(), 1), ("a".to_owned(), 2)]);
+    two.stop().await;
+    subscriber.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nats_may_be_down_at_start_and_later() {
+    let mut world = World::start().await;
+    world.nats.kill().await;
+    let notes = Arc::new(Notes::default());
+    let (publisher, subscriber) = (run_publisher(&world).await, run_notes(&world, Arc::clone(&notes)).await);
+    let pool = world.pool(Service::Syncer).await;
+    let id = Uuid::now_v7();
+    let mut tx = pool.begin().await.unwrap();
+    announce(&mut tx, id, "written while nats was down", 1..=1).await;
+    tx.commit().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    world.nats.restart().await.unwrap();
+    eventually("the first arrives", || seen(&notes, 1)).await;
+
+    world.nats.kill().await;
+    for version in 2..=50 {
+        let mut tx = pool.begin().await.unwrap();
+        announce(&mut tx, id, "a", version..=version).await;
+        tx.commit().await.unwrap();
+    }
+    world.nats.restart().await.unwrap();
+    all_published(&world).await;
+    eventually("the last arrives", || async {
+        match notes.seen.lock().unwrap().last() {
+            Some((_, 50)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    publisher.stop().await;
+    subscriber.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wiped_nats_is_rebuilt_from_the_outbox() {
+    let mut world = World::start().await;
+    let notes = Arc::new(Notes::default());
+    let (publisher, subscriber) = (run_publisher(&world).await, run_notes(&world, Arc::clone(&notes)).await);
+    let pool = world.pool(Service::Syncer).await;
+    let id = Uuid::now_v7();
+    let mut tx = pool.begin().await.unwrap();
+    announce(&mut tx, id, "a", 1..=30).await;
+    tx.commit().await.unwrap();
+    all_published(&world).await;
+    eventually("the last arrives", || async {
+        match notes.seen.lock().unwrap().last() {
+            Some((_, 30)) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    let before = notes.seen.lock().unwrap().len();
+
+    world.nats.kill().await;
+    world.nats.wipe().await.unwrap();
+    world.nats.restart().await.unwrap();
+    world.provision().await;
+    assert_eq!(events(&world).await, 0);
+
+    let mut connection = world.superuser(Service::Syncer).await;
+    let mut tx = connection.begin().await.unwrap();
+    assert_eq!(messaging::outbox::republish(&mut tx, None).await.unwrap(), 30);
+    tx.commit().await.unwrap();
+    all_published(&world).await;
+    assert_eq!(events(&world).await, 30);
+    // The subscriber is told again and knows that it was told.
+    let mut tx = pool.begin().await.unwrap();
+    announce(&mut tx, id, "a", 31..=31).await;
+    tx.commit().await.unwrap();
+    let seen = eventually("the next arrives", || seen(&notes, before + 1)).await;
+    assert_eq!(seen.len(), before + 1, "handled again: {seen:?}");
+    publisher.stop().await;
+    subscriber.stop().await;
+}
