@@ -1,0 +1,361 @@
+//! Whose a resource is.
+//!
+//! - A project's member belongs to the project and to the project's tenant.
+//! - A snapshot or backup is in no project at the provider: it follows the droplet or volume it was taken of, a
+//!   deleted one too, as its costs go on; without a parent in the inventory it falls to `skyai-internal`.
+//! - A firewall is in no project either and falls to `skyai-internal`.
+//! - A DNS zone outside every project belongs to nobody until an operator classifies it, and to whom the
+//!   operator said from then on.
+//! - Whatever else no project claims falls to `skyai-internal`. What is attributed to a project loses it only
+//!   after two complete walks without a claim, and not while its own listing misses it: a resource that moves
+//!   during a walk, or that is being destroyed, must not change hands on the way.
+//!
+//! A kind that only membership tells of is never unclaimed: it is absent, which is `absence`'s business.
+
+use contracts::{
+    TenantId,
+    ids::ProjectId,
+    syncer::{Listing, ResourceKind},
+};
+use digitalocean::Urn;
+
+use super::observation::zone_id;
+
+/// The project that what belongs to no project falls to.
+pub const FALLBACK_PROJECT: &str = "skyai-internal";
+/// Complete walks in a row without a claim that take a resource out of its project.
+pub const UNCLAIMED_MAX: i16 = 2;
+
+/// Kinds with a listing of their own; every other kind is known through project membership alone.
+pub const LISTED_KINDS: [ResourceKind; 8] = [
+    ResourceKind::Droplet,
+    ResourceKind::DnsZone,
+    ResourceKind::Volume,
+    ResourceKind::Snapshot,
+    ResourceKind::FloatingIp,
+    ResourceKind::Firewall,
+    ResourceKind::LoadBalancer,
+    ResourceKind::DropletBackup,
+];
+
+/// Whether the kind has a listing of its own.
+pub fn is_listed(kind: &ResourceKind) -> bool {
+    LISTED_KINDS.contains(kind)
+}
+
+/// The kind that a listing is about; `None` for projects, which tell of many.
+pub fn kind_of(listing: Listing) -> Option<ResourceKind> {
+    match listing {
+        Listing::Droplets => Some(ResourceKind::Droplet),
+        Listing::Projects => None,
+        Listing::DnsZones => Some(ResourceKind::DnsZone),
+        Listing::Volumes => Some(ResourceKind::Volume),
+        Listing::Snapshots => Some(ResourceKind::Snapshot),
+        Listing::FloatingIps => Some(ResourceKind::FloatingIp),
+        Listing::Firewalls => Some(ResourceKind::Firewall),
+        Listing::LoadBalancers => Some(ResourceKind::LoadBalancer),
+        Listing::DropletBackups => Some(ResourceKind::DropletBackup),
+    }
+}
+
+/// How a kind comes to its project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custom {
+    /// The project claims it.
+    Claimed,
+    /// It follows what it was taken of.
+    FollowsParent,
+    /// It is in no project, ever.
+    Unclaimable,
+    /// As `Claimed`, but it falls to nobody when it is not.
+    Zone,
+    /// It exists through the claim alone.
+    MemberOnly,
+}
+
+/// How the kind comes to its project.
+pub fn custom(kind: &ResourceKind) -> Custom {
+    match kind {
+        ResourceKind::Droplet
+        | ResourceKind::Volume
+        | ResourceKind::FloatingIp
+        | ResourceKind::LoadBalancer => Custom::Claimed,
+        ResourceKind::Snapshot | ResourceKind::DropletBackup => Custom::FollowsParent,
+        ResourceKind::Firewall => Custom::Unclaimable,
+        ResourceKind::DnsZone => Custom::Zone,
+        ResourceKind::SpacesBucket
+        | ResourceKind::ManagedDb
+        | ResourceKind::K8sCluster
+        | ResourceKind::Other(_) => Custom::MemberOnly,
+    }
+}
+
+/// A resource as a project claims it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Member {
+    /// What sort of thing it is.
+    pub kind: ResourceKind,
+    /// The provider's id.
+    pub provider_id: String,
+}
+
+/// The resource that a URN means. Every alias of a resource gives the same one; a kind that nobody knows keeps
+/// its own name.
+pub fn member(urn: &Urn) -> Member {
+    let known = match urn.kind.as_str() {
+        "droplet" => Some(ResourceKind::Droplet),
+        "volume" => Some(ResourceKind::Volume),
+        "domain" => Some(ResourceKind::DnsZone),
+        "space" => Some(ResourceKind::SpacesBucket),
+        "floatingip" | "reservedip" => Some(ResourceKind::FloatingIp),
+        "loadbalancer" => Some(ResourceKind::LoadBalancer),
+        "firewall" => Some(ResourceKind::Firewall),
+        "dbaas" | "database" => Some(ResourceKind::ManagedDb),
+        "kubernetes" => Some(ResourceKind::K8sCluster),
+        "snapshot" | "volumesnapshot" | "image" => Some(ResourceKind::Snapshot),
+        _ => None,
+    };
+    match known {
+        Some(ResourceKind::DnsZone) => Member { kind: ResourceKind::DnsZone, provider_id: zone_id(&urn.id) },
+        Some(kind) => Member { kind, provider_id: urn.id.to_string() },
+        None => unknown_member(urn),
+    }
+}
+
+fn unknown_member(urn: &Urn) -> Member {
+    let name = urn.kind.to_ascii_lowercase().replace(['-', '.'], "_");
+    match name.parse::<ResourceKind>() {
+        Ok(kind) => Member { kind, provider_id: urn.id.to_string() },
+        // Not even a name: keep the whole, so that two of them never become one.
+        Err(_) => Member { kind: ResourceKind::Other("unknown".to_owned()), provider_id: urn.to_string() },
+    }
+}
+
+/// Where a resource belongs.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Home {
+    /// The project; `None`: in none.
+    pub project: Option<ProjectId>,
+    /// The tenant; `None`: nobody's.
+    pub tenant: Option<TenantId>,
+}
+
+/// A living resource that no project claimed in a complete walk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unclaimed {
+    /// What sort of thing it is.
+    pub kind: ResourceKind,
+    /// Where it belongs now.
+    pub home: Home,
+    /// Complete walks in a row that no project claimed it, this one not counted.
+    pub unclaimed_count: i16,
+    /// Whether its own listing misses it.
+    pub missing: bool,
+    /// Whether it was found after the walk began, and so may have been too late for it.
+    pub newcomer: bool,
+    /// Where the droplet or volume belongs that it was taken of; `None`: not in the inventory.
+    pub parent: Option<Home>,
+}
+
+/// What becomes of an unclaimed resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// Nothing.
+    Stay,
+    /// It is given another walk.
+    Wait,
+    /// It belongs elsewhere.
+    Move(Home),
+}
+
+/// Settles an unclaimed resource. `fallback` is where `skyai-internal` is.
+pub fn settle(resource: &Unclaimed, fallback: &Home) -> Settlement {
+    let to = |home: &Home| {
+        if *home == resource.home { Settlement::Stay } else { Settlement::Move(home.clone()) }
+    };
+    match custom(&resource.kind) {
+        Custom::MemberOnly => Settlement::Stay,
+        Custom::FollowsParent => match &resource.parent {
+            // The parent is new; its own project comes first.
+            Some(parent) if parent.project.is_none() => Settlement::Stay,
+            Some(parent) => to(parent),
+            None if resource.home.project.is_none() => to(fallback),
+            None => bereft(resource, fallback),
+        },
+        Custom::Unclaimable if resource.home.project.is_none() => to(fallback),
+        Custom::Unclaimable => bereft(resource, fallback),
+        Custom::Claimed if resource.home.project.is_none() && resource.newcomer => Settlement::Stay,
+        Custom::Claimed if resource.home.project.is_none() => to(fallback),
+        Custom::Claimed => bereft(resource, fallback),
+        Custom::Zone if resource.home.project.is_none() => Settlement::Stay,
+        Custom::Zone => bereft(resource, &Home::default()),
+    }
+}
+
+/// A resource that its project no longer claims.
+fn bereft(resource: &Unclaimed, next: &Home) -> Settlement {
+    if resource.home.project == next.project {
+        return if resource.home == *next { Settlement::Stay } else { Settlement::Move(next.clone()) };
+    }
+    if resource.missing {
+        return Settlement::Stay;
+    }
+    if resource.unclaimed_count + 1 < UNCLAIMED_MAX {
+        Settlement::Wait
+    } else {
+        Settlement::Move(next.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn home(project: u128, tenant: &str) -> Home {
+        Home {
+            project: Some(ProjectId::from_uuid(Uuid::from_u128(project))),
+            tenant: Some(tenant).filter(|tenant| !tenant.is_empty()).map(|tenant| tenant.parse().unwrap()),
+        }
+    }
+
+    fn internal() -> Home {
+        home(1, "")
+    }
+
+    fn unclaimed(kind: ResourceKind, home: Home) -> Unclaimed {
+        Unclaimed { kind, home, unclaimed_count: 0, missing: false, newcomer: false, parent: None }
+    }
+
+    fn show(settlement: &Settlement) -> String {
+        match settlement {
+            Settlement::Stay => "stays".to_owned(),
+            Settlement::Wait => "waits".to_owned(),
+            Settlement::Move(Home { project: None, .. }) => "falls to nobody".to_owned(),
+            Settlement::Move(home) if *home == internal() => "falls to skyai-internal".to_owned(),
+            Settlement::Move(home) => {
+                format!("moves to {}", home.tenant.as_ref().map_or("nobody", |tenant| tenant.as_str()))
+            }
+        }
+    }
+
+    fn check(resource: Unclaimed, outcome: Expect) {
+        outcome.assert_eq(&show(&settle(&resource, &internal())));
+    }
+
+    #[test]
+    fn what_no_project_claims() {
+        use ResourceKind::{DnsZone, Droplet, DropletBackup, Firewall, ManagedDb, Snapshot, Volume};
+        let acme = || home(7, "acme");
+
+        check(unclaimed(Droplet, Home::default()), expect!["falls to skyai-internal"]);
+        check(Unclaimed { newcomer: true, ..unclaimed(Droplet, Home::default()) }, expect!["stays"]);
+        check(unclaimed(Droplet, internal()), expect!["stays"]);
+        check(unclaimed(Droplet, acme()), expect!["waits"]);
+        check(
+            Unclaimed { unclaimed_count: 1, ..unclaimed(Droplet, acme()) },
+            expect!["falls to skyai-internal"],
+        );
+        check(Unclaimed { unclaimed_count: 1, missing: true, ..unclaimed(Volume, acme()) }, expect!["stays"]);
+
+        check(unclaimed(Firewall, Home::default()), expect!["falls to skyai-internal"]);
+        check(unclaimed(Snapshot, Home::default()), expect!["falls to skyai-internal"]);
+        check(
+            Unclaimed { parent: Some(acme()), ..unclaimed(Snapshot, Home::default()) },
+            expect!["moves to acme"],
+        );
+        check(Unclaimed { parent: Some(acme()), ..unclaimed(DropletBackup, acme()) }, expect!["stays"]);
+        check(
+            Unclaimed { parent: Some(Home::default()), ..unclaimed(Snapshot, Home::default()) },
+            expect!["stays"],
+        );
+        check(
+            Unclaimed { parent: Some(home(8, "globex")), ..unclaimed(Snapshot, acme()) },
+            expect!["moves to globex"],
+        );
+
+        check(unclaimed(DnsZone, Home::default()), expect!["stays"]);
+        let classified = Home { project: None, tenant: Some("acme".parse().unwrap()) };
+        check(unclaimed(DnsZone, classified), expect!["stays"]);
+        check(unclaimed(DnsZone, acme()), expect!["waits"]);
+        check(Unclaimed { unclaimed_count: 1, ..unclaimed(DnsZone, acme()) }, expect!["falls to nobody"]);
+
+        check(unclaimed(ManagedDb, acme()), expect!["stays"]);
+    }
+
+    fn check_urn(urn: &str, outcome: Expect) {
+        let Member { kind, provider_id } = member(&Urn::parse(urn).unwrap());
+        outcome.assert_eq(&format!("{kind} {provider_id}"));
+    }
+
+    #[test]
+    fn aliases_mean_one_resource() {
+        check_urn("do:droplet:13457723", expect!["droplet 13457723"]);
+        check_urn("do:domain:Example.com", expect!["dns_zone example.com"]);
+        check_urn("do:space:assets", expect!["spaces_bucket assets"]);
+        check_urn("do:floatingip:203.0.113.9", expect!["floating_ip 203.0.113.9"]);
+        check_urn("do:reservedip:203.0.113.9", expect!["floating_ip 203.0.113.9"]);
+        check_urn("do:loadbalancer:l-1", expect!["load_balancer l-1"]);
+        check_urn("do:dbaas:d-1", expect!["managed_db d-1"]);
+        check_urn("do:kubernetes:k-1", expect!["k8s_cluster k-1"]);
+        check_urn("do:volumesnapshot:s-1", expect!["snapshot s-1"]);
+        check_urn("do:image:77", expect!["snapshot 77"]);
+        check_urn("do:volume:v-1", expect!["volume v-1"]);
+        check_urn("do:reservedipv6:2604:a880::1", expect!["reservedipv6 2604:a880::1"]);
+        check_urn("do:vpc:v", expect!["vpc v"]);
+        check_urn("do:warp-Drive:x", expect!["warp_drive x"]);
+        check_urn("do:9$:x", expect!["unknown do:9$:x"]);
+    }
+
+    fn any_home() -> impl Strategy<Value = Home> {
+        prop_oneof![
+            Just(Home::default()),
+            Just(internal()),
+            Just(home(7, "acme")),
+            Just(home(8, "globex")),
+            Just(Home { project: None, tenant: Some("acme".parse().unwrap()) }),
+        ]
+    }
+
+    fn any_kind() -> impl Strategy<Value = ResourceKind> {
+        let mut kinds = LISTED_KINDS.to_vec();
+        kinds.extend([ResourceKind::SpacesBucket, ResourceKind::Other("vpc".to_owned())]);
+        prop::sample::select(kinds)
+    }
+
+    proptest! {
+        /// Walking the same account again moves nothing that has settled.
+        #[test]
+        fn attribution_is_idempotent(
+            kind in any_kind(),
+            at in any_home(),
+            parent in prop::option::of(any_home()),
+            missing: bool,
+        ) {
+            let mut resource = Unclaimed { parent, missing, ..unclaimed(kind, at) };
+            for _ in 0..UNCLAIMED_MAX {
+                match settle(&resource, &internal()) {
+                    Settlement::Stay => {}
+                    Settlement::Wait => resource.unclaimed_count += 1,
+                    Settlement::Move(home) => {
+                        resource.home = home;
+                        resource.unclaimed_count = 0;
+                    }
+                }
+            }
+            prop_assert_eq!(settle(&resource, &internal()), Settlement::Stay);
+        }
+
+        /// A zone that no project holds keeps what the operator said, whatever happens around it.
+        #[test]
+        fn a_classified_zone_stays_classified(unclaimed_count in 0_i16..5, missing: bool, newcomer: bool) {
+            let classified = Home { project: None, tenant: Some("acme".parse().unwrap()) };
+            let zone = unclaimed(ResourceKind::DnsZone, classified);
+            let zone = Unclaimed { unclaimed_count, missing, newcomer, ..zone };
+            prop_assert_eq!(settle(&zone, &internal()), Settlement::Stay);
+        }
+    }
+}

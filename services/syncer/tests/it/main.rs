@@ -1,0 +1,8 @@
+//! Syncer on a real Postgres and the simulator of the provider.
+
+mod commands;
+mod history;
+mod lab;
+mod listings;
+mod projects;
+mod queries;
