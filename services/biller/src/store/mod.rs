@@ -1,0 +1,3 @@
+//! The schema `biller`, one file per table.
+
+pub mod resource_ref;
