@@ -1,0 +1,3 @@
+//! What meterer decides: pure, without clock, database or messages.
+
+pub mod gigabytes;

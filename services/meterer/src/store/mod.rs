@@ -1,0 +1,3 @@
+//! The schema `meterer`, one file per table.
+
+pub mod attributed_resource;
