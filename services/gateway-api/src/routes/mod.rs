@@ -1,0 +1,9 @@
+//! From a request to one typed message, and back. One file per thing that is asked about.
+
+pub(crate) mod classify;
+pub(crate) mod documents;
+pub(crate) mod health;
+pub(crate) mod inventory;
+pub(crate) mod listings;
+pub(crate) mod parked;
+pub(crate) mod projects;

@@ -1,0 +1,10 @@
+//! The gateway from outside.
+
+mod configuration;
+mod connections;
+mod documents;
+mod live;
+mod refusals;
+mod restarts;
+mod support;
+mod tokens;
