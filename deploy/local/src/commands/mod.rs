@@ -1,0 +1,8 @@
+//! The commands of `cargo arcadia` besides `up` and `down`, a file each.
+
+pub mod inventory;
+pub mod parked;
+pub mod sqlx_data;
+pub mod status;
+pub mod tail;
+pub mod token;

@@ -1,0 +1,35 @@
+//! Streams, consumers and schedules as `nats/` says, and the first ticks: done by `nats-admin`, as in any deployment.
+//!
+//! A program of its own, not a dependency of this crate: it compiles only when the query data in `.sqlx` is current,
+//! and this crate is what brings that up to date.
+
+use super::build::binary;
+use super::specs::Endpoints;
+use crate::sources;
+use anyhow::{Context, bail};
+use contracts::permissions::ADMIN;
+use std::process::Stdio;
+
+/// The program.
+pub const NATS_ADMIN: &str = "nats-admin";
+
+/// Applies the files of the repository. Doing it again changes nothing but what was edited there.
+pub async fn apply(endpoints: &Endpoints) -> anyhow::Result<()> {
+    let mut command = tokio::process::Command::new(binary(NATS_ADMIN)?);
+    command
+        .arg("provision")
+        .arg("--dir")
+        .arg(sources::nats_dir())
+        .arg("--tick")
+        .env("NATS_URL", &endpoints.nats_url)
+        .env("NATS_USER", ADMIN)
+        .env("NATS_PASSWORD", endpoints.nats_passwords.of(ADMIN))
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = command.output().await.with_context(|| format!("run {NATS_ADMIN}"))?;
+    if !output.status.success() {
+        let said = [output.stdout, output.stderr].concat();
+        bail!("{NATS_ADMIN} failed ({}): {}", output.status, String::from_utf8_lossy(&said).trim());
+    }
+    Ok(())
+}
