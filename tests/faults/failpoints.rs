@@ -1,0 +1,84 @@
+//! Every named place: the process dies there, another takes its place, and in the end each event is in the
+//! stream once and each read model has every resource.
+
+use std::time::Duration;
+
+use contracts::{Service, permissions, streams::Stream};
+use messaging::failpoint;
+use serde_json::json;
+use test_support::{Provider, World, within};
+
+const DROPLETS: i64 = 250;
+
+/// Who passes a place.
+fn service_of(place: &str) -> Service {
+    match place.split('.').next() {
+        Some("outbox" | "perform") => Service::Syncer,
+        Some("handle") => Service::Meterer,
+        _ => panic!("nobody is known to pass {place}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_death_at_any_place_loses_nothing_and_doubles_nothing() {
+    for place in failpoint::ALL {
+        let world = World::start().await;
+        let provider = Provider::start().await;
+        provider.account(&json!({ "droplets": DROPLETS })).await;
+        let dying = service_of(place);
+        let fault = |service: Service| {
+            let chosen = (failpoint::VARIABLE, place.to_owned());
+            if service == dying { vec![chosen] } else { Vec::new() }
+        };
+        let syncer_with = |more: Vec<(&'static str, String)>| {
+            let environment = provider.environment().into_iter().chain(more).collect();
+            world.run(Service::Syncer, environment)
+        };
+        let mut syncer = syncer_with(fault(Service::Syncer));
+        let mut meterer = world.run(Service::Meterer, fault(Service::Meterer));
+        let admin = world.connect(permissions::ADMIN).await;
+        messaging::provision::tick_now(&admin, &local::sources::nats_dir()).await.unwrap();
+
+        let mortal = if dying == Service::Syncer { &syncer } else { &meterer };
+        let died = mortal.process.exited_within(Duration::from_secs(30)).await;
+        assert!(died.is_some(), "{place} was never reached:\n{}", mortal.printed());
+        assert!(mortal.printed().contains(&format!("died at {place}")), "{}", mortal.printed());
+        if dying == Service::Syncer {
+            syncer = syncer_with(Vec::new());
+        } else {
+            meterer = world.run(Service::Meterer, Vec::new());
+        }
+
+        // A tick that was in hand comes again when the server has waited for its acknowledgement.
+        let mut meterer_rows = world.superuser(Service::Meterer).await;
+        within(Duration::from_secs(90), place, async || {
+            let count: i64 =
+                sqlx::query_scalar("select count(*) from attributed_resource where kind = 'droplet'")
+                    .fetch_one(&mut meterer_rows)
+                    .await
+                    .unwrap();
+            if count == DROPLETS { Ok(()) } else { Err(count) }
+        })
+        .await;
+        each_event_is_stored_once(&world, place).await;
+        drop((syncer, meterer));
+    }
+}
+
+/// The stream holds exactly the ids of the outbox.
+async fn each_event_is_stored_once(world: &World, place: &str) {
+    let mut superuser = world.superuser(Service::Syncer).await;
+    let told = within(Duration::from_secs(30), "the outbox empties", async || {
+            let (all, left): (i64, i64) = sqlx::query_as(
+                "select count(*), count(*) filter (where published_at is null) from outbox where subject like 'evt.%'",
+            )
+            .fetch_one(&mut superuser)
+            .await
+            .unwrap();
+            if left == 0 { Ok(all) } else { Err(left) }
+})
+    .await;
+    let (first, last) = world.connect(permissions::ADMIN).await.events_bounds().await.unwrap();
+    let stored = i64::try_from(last + 1 - first).unwrap();
+    assert_eq!(stored, told, "{place}: {} holds {stored} events, {told} were told", Stream::Events.name());
+}

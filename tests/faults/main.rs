@@ -1,0 +1,4 @@
+//! Kills, outages and wiped stores, on real processes: nothing is lost and nothing happens twice.
+
+mod failpoints;
+mod outage;

@@ -1,0 +1,8 @@
+//! Stories on real processes: what a user of the whole system sees.
+
+mod authorization;
+mod doors;
+mod gateway;
+mod inventory;
+mod schedules;
+mod story;
