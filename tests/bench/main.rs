@@ -1,0 +1,28 @@
+//! Benchmarks that print a figure, its floor of the same run and their ratio.
+//!
+//! `cargo bench -p arcadia-tests` runs all of them, with names only those:
+//! `cargo bench -p arcadia-tests -- outbox sync inventory`. The services must be built: `cargo build --release
+//! --bins`.
+
+mod inventory;
+mod load;
+mod machine;
+mod outbox;
+mod sync;
+
+#[tokio::main]
+async fn main() {
+    let chosen: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |name: &str| chosen.is_empty() || chosen.iter().any(|choice| choice == name);
+    machine::print();
+    if wanted("outbox") {
+        outbox::run().await;
+    }
+    if wanted("sync") {
+        sync::run().await;
+    }
+    if wanted("inventory") {
+        inventory::run().await;
+    }
+}
