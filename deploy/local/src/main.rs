@@ -1,7 +1,7 @@
 //! The command behind `cargo up`, `cargo down` and `cargo arcadia`.
 
 use clap::{Parser, Subcommand};
-use local::commands::{inventory, parked, sqlx_data, status, tail, token};
+use local::commands::{check_all, inventory, parked, sqlx_data, status, tail, token};
 use local::state::StateDir;
 use local::up::{self, SystemOptions, UpOptions};
 use std::path::PathBuf;
@@ -33,6 +33,8 @@ enum Command {
     Status(StateOption),
     /// Refresh the query data in .sqlx from a database made by the migrations.
     Sqlx(sqlx_data::SqlxOptions),
+    /// Run every check: formatting, rules, lints, documentation, tests.
+    CheckAll,
     /// What `up --detach` leaves running.
     #[command(hide = true)]
     Supervise(SystemOptions),
@@ -67,5 +69,6 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Inventory(options) => inventory::run(&options).await.map(|()| ExitCode::SUCCESS),
         Command::Status(option) => status::run(&StateDir::open(option.state.as_deref())?).await,
         Command::Sqlx(options) => sqlx_data::run(&options).await,
+        Command::CheckAll => check_all::run().await,
     }
 }

@@ -1,5 +1,6 @@
 //! The commands of `cargo arcadia` besides `up` and `down`, a file each.
 
+pub mod check_all;
 pub mod inventory;
 pub mod parked;
 pub mod sqlx_data;
