@@ -26,13 +26,17 @@ create table outbox (
     id bigint generated always as identity primary key,
     event_id uuid not null,
     subject text not null,
-    headers jsonb not null,
+    -- Read whole and never looked into.
+    headers json not null,
     payload bytea not null,
-    created_at timestamptz not null default now(),
-    published_at timestamptz
+    created_at timestamptz not null default now()
 );
--- The publisher's work set: what is left to do, not a cursor, which would lose late commits.
-create index outbox_unpublished on outbox (id) where published_at is null;
+-- The publisher's work set: what is left to do, not a cursor, which would lose late commits. A table of its own,
+-- because a mark in the outbox would write each message a second time.
+create table outbox_unpublished (
+    id bigint primary key
+)
+with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
 create index outbox_created_at on outbox using brin (created_at);
 
 -- One row per message and consumer, committed with the message's effect. A command's reply is kept with it.
@@ -63,5 +67,6 @@ create table parked (
 );
 create index parked_by_status on parked (status, id);
 
-grant select, insert, update, delete on outbox, inbox to meterer;
+grant select, insert, delete on outbox, outbox_unpublished to meterer;
+grant select, insert, update, delete on inbox to meterer;
 grant select, insert, update on parked to meterer;

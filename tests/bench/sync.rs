@@ -77,7 +77,7 @@ fn report(what: &str, floor: &Spent, ours: &Spent) {
 }
 
 async fn async_drained(connection: &mut PgConnection) -> Result<(), i64> {
-    let left: i64 = sqlx::query_scalar("select count(*) from outbox where published_at is null")
+    let left: i64 = sqlx::query_scalar("select count(*) from outbox_unpublished")
         .fetch_one(connection)
         .await
         .expect("rows can be counted");

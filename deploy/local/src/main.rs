@@ -1,7 +1,7 @@
 //! The command behind `cargo up`, `cargo down` and `cargo arcadia`.
 
 use clap::{Parser, Subcommand};
-use local::commands::{check_all, inventory, parked, sqlx_data, status, tail, token};
+use local::commands::{check_all, inventory, parked, republish, sqlx_data, status, tail, token};
 use local::state::StateDir;
 use local::up::{self, SystemOptions, UpOptions};
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ enum Command {
     Tail(tail::TailOptions),
     /// Messages that could not be handled.
     Parked(parked::ParkedOptions),
+    /// Publish again what NATS or a read model lost.
+    Republish(republish::RepublishOptions),
     /// The inventory by kind.
     Inventory(inventory::InventoryOptions),
     /// What runs, and whether it is ready.
@@ -66,6 +68,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(options) => token::run(&options).map(|()| ExitCode::SUCCESS),
         Command::Tail(options) => tail::run(&options).await,
         Command::Parked(options) => parked::run(&options).await.map(|()| ExitCode::SUCCESS),
+        Command::Republish(options) => republish::run(&options).await.map(|()| ExitCode::SUCCESS),
         Command::Inventory(options) => inventory::run(&options).await.map(|()| ExitCode::SUCCESS),
         Command::Status(option) => status::run(&StateDir::open(option.state.as_deref())?).await,
         Command::Sqlx(options) => sqlx_data::run(&options).await,

@@ -63,6 +63,10 @@ impl PathKind {
     }
 }
 
+pub(crate) fn time_schema(_: &mut SchemaGenerator) -> Schema {
+    schemars::json_schema!({ "type": "string", "format": "date-time" })
+}
+
 pub(crate) fn owner_schema(_: &mut SchemaGenerator) -> Schema {
     let owners = Service::OWNERS.map(Service::name);
     schemars::json_schema!({ "type": "string", "enum": owners })

@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use axum::routing::on;
 use contracts::{
     ids::{DeploymentId, ProjectId},
+    outbox::Republished,
     paging::Page,
     parked::{ParkedMessage, ParkedStatus, ParkedSummary},
     syncer::{ListingStatus, Project, Resource, ResourceDetail, ResourceKind},
@@ -13,12 +14,14 @@ use contracts::{
 
 use crate::{
     events,
-    operation::{Content, Operation, PathKind, Role, owner_schema, schema_of, tenant_schema, text_schema},
+    operation::{
+        Content, Operation, PathKind, Role, owner_schema, schema_of, tenant_schema, text_schema, time_schema,
+    },
     routes::{
         classify::Classification,
         documents,
         health::{self, Health},
-        inventory, listings, parked, projects,
+        inventory, listings, outbox, parked, projects,
     },
 };
 
@@ -130,5 +133,23 @@ fn table() -> Vec<Operation> {
         .path("service", Owner)
         .path("id", Parked)
         .answers::<ParkedSummary>(),
+        Operation::post("/api/v1/outbox/{service}/republish", "republish_outbox", Operator, |m| {
+            on(m, outbox::republish)
+        })
+        .summary(
+            "Publishes what a service published before again, same ids and bytes: rebuilds a lost stream.",
+        )
+        .path("service", Owner)
+        .query(
+            "since",
+            "Only what was written at or after this time, such as 2026-11-24T13:20:00Z.",
+            time_schema,
+        )
+        .answers::<Republished>(),
+        Operation::post("/api/v1/inventory/republish", "republish_inventory", Operator, |m| {
+            on(m, outbox::republish_state)
+        })
+        .summary("Tells the present state of every resource again: fills a read model that was lost.")
+        .answers::<Republished>(),
     ]
 }

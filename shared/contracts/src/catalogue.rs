@@ -145,6 +145,7 @@ pub fn entries() -> Vec<Entry> {
         command::<syncer::ClassifyResource>(),
         command::<syncer::ConfirmListing>(),
         command::<syncer::RequestSync>(),
+        command::<syncer::RepublishResources>(),
     ];
     for owner in Service::OWNERS {
         entries.push(entry::<MessageParked>(MessageParked::subject(owner), Kind::Parked));

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::{
     Actor, Command, Event, Job, Message, Query, Scope, State, TenantId,
     ids::{DeploymentId, ProjectId, ResourceId},
+    outbox::Republished,
     paging::{Page, PageRequest},
 };
 
@@ -750,4 +751,20 @@ impl Message for RequestSync {
 
 impl Command for RequestSync {
     type Reply = ListingStatus;
+}
+
+/// Tell the present state of every resource again, deleted ones too: what fills a read model or a stream that
+/// the outbox no longer reaches back to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RepublishResources {
+    /// Who says so.
+    pub actor: Actor,
+}
+
+impl Message for RepublishResources {
+    const SUBJECT: &'static str = "cmd.syncer.resource.republish.v1";
+}
+
+impl Command for RepublishResources {
+    type Reply = Republished;
 }

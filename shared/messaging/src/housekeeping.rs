@@ -36,7 +36,8 @@ async fn forget(pool: &PgPool, shutdown: &CancellationToken) -> Result<u64, sqlx
         let outbox = sqlx::query!(
             "delete from outbox where id in (
                select id from outbox
-               where published_at is not null and created_at < now() - make_interval(days => $1)
+               where created_at < now() - make_interval(days => $1)
+                 and not exists (select from outbox_unpublished u where u.id = outbox.id)
                limit $2)",
             OUTBOX_DAYS,
             BATCH,

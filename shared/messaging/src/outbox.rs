@@ -101,16 +101,19 @@ pub async fn add(tx: &mut PgConnection, drafts: &[Draft]) -> Result<(), OutboxEr
     for draft in drafts {
         ids.push(draft.event_id);
         subjects.push(draft.subject.as_str());
-        headers.push(serde_json::to_value(&draft.headers)?);
+        headers.push(serde_json::to_string(&draft.headers)?);
         payloads.push(draft.payload.as_slice());
     }
     sqlx::query!(
         r#"with added as (
              insert into outbox (event_id, subject, headers, payload)
-             select event_id, subject, headers, payload
-             from unnest($1::uuid[], $2::text[], $3::jsonb[], $4::bytea[])
+             select event_id, subject, headers::json, payload
+             from unnest($1::uuid[], $2::text[], $3::text[], $4::bytea[])
                   with ordinality as draft (event_id, subject, headers, payload, place)
              order by place
+             returning id
+           ), left_to_do as (
+             insert into outbox_unpublished select id from added
            )
            select pg_notify('outbox_' || current_schema(), '') as "notified!: ()""#,
         &ids,
@@ -136,19 +139,19 @@ pub enum OutboxError {
 
 impl crate::outcome::NotAProblem for OutboxError {}
 
-/// Marks published messages as unpublished, so that the publisher sends them again with the same ids and
+/// Puts published messages back into the publisher's work set, so that it sends them again with the same ids and
 /// bytes, in the same order: how a lost stream is rebuilt. Returns how many.
 pub async fn republish(tx: &mut PgConnection, since: Option<DateTime<Utc>>) -> Result<u64, sqlx::Error> {
-    let marked = sqlx::query!(
-        "with marked as (
-           update outbox set published_at = null
-           where published_at is not null and ($1::timestamptz is null or created_at >= $1)
-           returning 1
-         ), notified as (select pg_notify('outbox_' || current_schema(), ''))
-         select (select count(*) from marked) as \"count!\" from notified",
+    let put_back = sqlx::query!(
+        "insert into outbox_unpublished
+         select id from outbox where $1::timestamptz is null or created_at >= $1
+         on conflict do nothing",
         since,
     )
-    .fetch_one(tx)
+    .execute(&mut *tx)
     .await?;
-    Ok(marked.count.try_into().unwrap_or_default())
+    sqlx::query!("select pg_notify('outbox_' || current_schema(), '') as \"notified!: ()\"")
+        .fetch_one(tx)
+        .await?;
+    Ok(put_back.rows_affected())
 }

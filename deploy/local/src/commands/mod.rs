@@ -3,6 +3,7 @@
 pub mod check_all;
 pub mod inventory;
 pub mod parked;
+pub mod republish;
 pub mod sqlx_data;
 pub mod status;
 pub mod tail;

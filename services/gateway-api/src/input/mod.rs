@@ -5,6 +5,7 @@ mod json;
 mod parameters;
 mod path;
 mod text;
+mod time;
 
 pub use idempotency::EffectKey;
 pub use json::{BODY_BYTES_MAX, Json, Nullable, present};
@@ -12,3 +13,4 @@ pub use parameters::Parameters;
 pub(crate) use parameters::is_percent_encoded;
 pub use path::{InPath, Owner};
 pub use text::{Text, is_plain};
+pub use time::Time;

@@ -5,5 +5,6 @@ pub(crate) mod documents;
 pub(crate) mod health;
 pub(crate) mod inventory;
 pub(crate) mod listings;
+pub(crate) mod outbox;
 pub(crate) mod parked;
 pub(crate) mod projects;

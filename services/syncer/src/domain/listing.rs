@@ -9,6 +9,38 @@ use super::absence::Verdict;
 /// Longest reason that is kept.
 const FAILURE_CHARS_MAX: usize = 500;
 
+/// Listings that are synced before another the first time, because it builds on what they found.
+pub trait Prerequisites {
+    /// Which.
+    fn prerequisites(self) -> &'static [Listing];
+}
+
+impl Prerequisites for Listing {
+    fn prerequisites(self) -> &'static [Listing] {
+        match self {
+            // Backups are listed per droplet.
+            Self::DropletBackups => &[Self::Droplets],
+            // Membership attributes what its own listing has found.
+            Self::Projects => &[
+                Self::Droplets,
+                Self::DnsZones,
+                Self::Volumes,
+                Self::Snapshots,
+                Self::FloatingIps,
+                Self::Firewalls,
+                Self::LoadBalancers,
+            ],
+            Self::Droplets
+            | Self::DnsZones
+            | Self::Volumes
+            | Self::Snapshots
+            | Self::FloatingIps
+            | Self::Firewalls
+            | Self::LoadBalancers => &[],
+        }
+    }
+}
+
 /// A run of a listing. What it writes counts only while it is the listing's latest run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Run {

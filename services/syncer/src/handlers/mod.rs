@@ -7,6 +7,7 @@ mod get_resource;
 mod list_listings;
 mod list_projects;
 mod list_resources;
+mod republish_resources;
 mod request_sync;
 mod sync;
 
@@ -15,9 +16,9 @@ use contracts::{
     syncer::{
         ClassifyProject, ClassifyResource, ConfirmListing, GetResource, ListListings, ListProjects,
         ListResources, ListingHeld, ListingReleased, ProjectDeleted, ProjectDiscovered, ProjectRestored,
-        ProjectTagged, ProjectUpdated, RequestSync, ResourceDeleted, ResourceDiscovered, ResourceRestored,
-        ResourceTagged, ResourceUpdated, SyncDnsZones, SyncDropletBackups, SyncDroplets, SyncFirewalls,
-        SyncFloatingIps, SyncLoadBalancers, SyncProjects, SyncSnapshots, SyncVolumes,
+        ProjectTagged, ProjectUpdated, RepublishResources, RequestSync, ResourceDeleted, ResourceDiscovered,
+        ResourceRestored, ResourceTagged, ResourceUpdated, SyncDnsZones, SyncDropletBackups, SyncDroplets,
+        SyncFirewalls, SyncFloatingIps, SyncLoadBalancers, SyncProjects, SyncSnapshots, SyncVolumes,
     },
 };
 use messaging::Subscriptions;
@@ -44,6 +45,7 @@ pub fn subscriptions() -> Subscriptions<Syncer> {
         .command::<ClassifyResource>() // classify_resource.rs
         .command::<ConfirmListing>() // confirm_listing.rs
         .command::<RequestSync>() // request_sync.rs
+        .command::<RepublishResources>() // republish_resources.rs
         .publishes::<ResourceDiscovered>()
         .publishes::<ResourceUpdated>()
         .publishes::<ResourceDeleted>()

@@ -1,5 +1,7 @@
 //! Every sync job: bring one listing up to date.
 
+use std::time::Duration;
+
 use contracts::syncer::SyncJob;
 use messaging::{HandlerError, Intended, Outcome, Perform, Received};
 use sqlx::PgConnection;
@@ -11,6 +13,11 @@ use crate::{
     walk::{self, Walked},
 };
 
+/// How long a sync waits for those it builds on.
+const WAIT: Duration = Duration::from_millis(500);
+/// How often it waits.
+const WAITS_MAX: i64 = 60;
+
 impl<J: SyncJob> Perform<J> for Syncer {
     type Intent = Run;
     type Answer = Walked;
@@ -19,8 +26,14 @@ impl<J: SyncJob> Perform<J> for Syncer {
         &self,
         tx: &mut PgConnection,
         _: &J,
-        _: &Received,
+        received: &Received,
     ) -> Result<Intended<Run>, HandlerError> {
+        // Only the very first syncs of an installation meet this, and not for ever.
+        let waits = received.deliveries <= WAITS_MAX
+            && store::listing::waits(tx, J::LISTING, received.deliveries > 1).await?;
+        if waits {
+            return Ok(Intended::Settled(Outcome::RetryAfter(WAIT)));
+        }
         Ok(Intended::Call(store::listing::begin(tx, J::LISTING, self.clock.now()).await?))
     }
 

@@ -10,7 +10,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{StoreError, lock_inventory, storable};
-use crate::domain::listing::{Announcement, Conclusion, Hold, Run};
+use crate::domain::listing::{Announcement, Conclusion, Hold, Prerequisites, Run};
 
 /// Begins a run. A run that is under way finds itself overtaken.
 pub async fn begin(tx: &mut PgConnection, listing: Listing, now: DateTime<Utc>) -> Result<Run, StoreError> {
@@ -27,6 +27,27 @@ pub async fn begin(tx: &mut PgConnection, listing: Listing, now: DateTime<Utc>) 
     .execute(tx)
     .await?;
     Ok(run)
+}
+
+/// Whether `listing`, which never completed, must wait for the first runs of those it builds on: one of them is
+/// under way, or they may all be about to begin.
+pub async fn waits(tx: &mut PgConnection, listing: Listing, asked_before: bool) -> Result<bool, StoreError> {
+    let names: Vec<&str> = listing.prerequisites().iter().map(|listing| listing.as_str()).collect();
+    if names.is_empty() {
+        return Ok(false);
+    }
+    let waits = sqlx::query_scalar!(
+        r#"select not exists (select from syncer.listings where listing = $1 and completed_at is not null)
+                  and (not $3 or exists (select from syncer.listings
+                                         where listing = any($2) and completed_at is null and failure is null))
+                  as "waits!""#,
+        listing.as_str(),
+        &names as &[&str],
+        asked_before,
+    )
+    .fetch_one(tx)
+    .await?;
+    Ok(waits)
 }
 
 /// Takes the inventory's lock for a run that still may write; [`StoreError::Overtaken`] otherwise.

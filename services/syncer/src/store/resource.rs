@@ -817,6 +817,15 @@ pub async fn count_droplets(tx: &mut PgConnection) -> Result<i64, StoreError> {
     Ok(count)
 }
 
+/// What one call of [`republish_state`] told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// The last resource, to go on after; `None` when there were no more.
+    pub last: Option<ResourceId>,
+    /// How many resources.
+    pub count: u64,
+}
+
 /// Tells the whole state of resources again, with the version it has: how a compacted stream that was lost is
 /// filled. Returns the last id told of, to go on from; `None` at the end.
 pub async fn republish_state(
@@ -824,7 +833,7 @@ pub async fn republish_state(
     after: Option<ResourceId>,
     limit: i64,
     now: DateTime<Utc>,
-) -> Result<Option<ResourceId>, StoreError> {
+) -> Result<Told, StoreError> {
     // A change that commits meanwhile must not be told before the state that it changed.
     lock_inventory(tx).await?;
     let rows = sqlx::query_as!(
@@ -839,6 +848,7 @@ pub async fn republish_state(
     .await?;
     let states = rows.into_iter().map(ResourceState::try_from).collect::<Result<Vec<_>, _>>()?;
     let last = states.last().map(|state| state.id);
+    let count = states.len() as u64;
     let drafts = states
         .into_iter()
         .map(|resource| {
@@ -847,5 +857,5 @@ pub async fn republish_state(
         })
         .collect::<Result<Vec<_>, _>>()?;
     outbox::add(tx, &drafts).await?;
-    Ok(last)
+    Ok(Told { last, count })
 }

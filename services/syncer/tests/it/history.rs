@@ -52,7 +52,7 @@ async fn the_whole_state_can_be_told_again_without_a_new_version() {
         let now = lab.syncer.clock.now();
         let next = syncer::store::resource::republish_state(&mut tx, after, 3, now).await.unwrap();
         tx.commit().await.unwrap();
-        let Some(next) = next else { break };
+        let Some(next) = next.last else { break };
         (after, pages) = (Some(next), pages + 1);
     }
     assert_eq!(pages, 3);

@@ -187,7 +187,8 @@ fn received() -> Received {
         headers: BTreeMap::new(),
         body: Default::default(),
         key: String::new(),
-        deliveries: 1,
+        // A first projects sync has waited its turn.
+        deliveries: 2,
         consumer: String::new(),
     }
 }

@@ -7,16 +7,11 @@ use sqlx::Connection;
 use test_support::{World, eventually};
 use uuid::Uuid;
 
-use crate::support::{Notes, announce, run_notes, run_publisher};
-
-async fn seen(notes: &Notes, count: usize) -> Result<Vec<(String, i64)>, String> {
-    let seen = notes.seen.lock().unwrap().clone();
-    if seen.len() >= count { Ok(seen) } else { Err(format!("{} of {count}", seen.len())) }
-}
+use crate::support::{Notes, announce, run_notes, run_publisher, seen, seen_at_least};
 
 async fn unpublished(world: &World) -> i64 {
     let mut connection = world.superuser(Service::Syncer).await;
-    sqlx::query_scalar!(r#"select count(*) as "count!" from outbox where published_at is null"#)
+    sqlx::query_scalar!(r#"select count(*) as "count!" from outbox_unpublished"#)
         .fetch_one(&mut connection)
         .await
         .unwrap()
@@ -47,20 +42,20 @@ async fn an_event_reaches_a_subscriber_once_and_in_order() {
         tx.commit().await.unwrap();
     }
     // The compacted stream may skip a version that was replaced before it was read, and must end at the last.
-    let last = |notes: &Notes, id: &Uuid| {
-        let seen = notes.seen.lock().unwrap();
-        seen.iter().rev().find(|(name, _)| *name == id.to_string()).map(|(_, version)| *version)
+    let last = async |id: &Uuid| {
+        let seen = seen(&world).await;
+        seen.into_iter().rev().find(|(name, _)| *name == id.to_string()).map(|(_, version)| version)
     };
     for id in &ids {
         eventually("the last version arrives", || async {
-            match last(&notes, id) {
+            match last(id).await {
                 Some(20) => Ok(()),
                 other => Err(other),
             }
         })
         .await;
     }
-    let seen = notes.seen.lock().unwrap().clone();
+    let seen = seen(&world).await;
     for id in &ids {
         let versions: Vec<i64> =
             seen.iter().filter(|(name, _)| *name == id.to_string()).map(|(_, version)| *version).collect();
@@ -128,12 +123,12 @@ async fn two_publishers_keep_the_order_and_one_takes_over() {
     let mut tx = pool.begin().await.unwrap();
     announce(&mut tx, id, "a", 1..=1).await;
     tx.commit().await.unwrap();
-    eventually("the first arrives", || seen(&notes, 1)).await;
+    eventually("the first arrives", async || seen_at_least(&world, 1).await).await;
     one.stop().await;
     let mut tx = pool.begin().await.unwrap();
     announce(&mut tx, id, "a", 2..=2).await;
     tx.commit().await.unwrap();
-    let seen = eventually("the second arrives", || seen(&notes, 2)).await;
+    let seen = eventually("the second arrives", async || seen_at_least(&world, 2).await).await;
     assert_eq!(seen, [("a".to_owned(), 1), ("a".to_owned(), 2)]);
     two.stop().await;
     subscriber.stop().await;
@@ -152,7 +147,7 @@ async fn nats_may_be_down_at_start_and_later() {
     tx.commit().await.unwrap();
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     world.nats.restart().await.unwrap();
-    eventually("the first arrives", || seen(&notes, 1)).await;
+    eventually("the first arrives", async || seen_at_least(&world, 1).await).await;
 
     world.nats.kill().await;
     for version in 2..=50 {
@@ -163,7 +158,7 @@ async fn nats_may_be_down_at_start_and_later() {
     world.nats.restart().await.unwrap();
     all_published(&world).await;
     eventually("the last arrives", || async {
-        match notes.seen.lock().unwrap().last() {
+        match seen(&world).await.last() {
             Some((_, 50)) => Ok(()),
             other => Err(format!("{other:?}")),
         }
@@ -185,13 +180,13 @@ async fn a_wiped_nats_is_rebuilt_from_the_outbox() {
     tx.commit().await.unwrap();
     all_published(&world).await;
     eventually("the last arrives", || async {
-        match notes.seen.lock().unwrap().last() {
+        match seen(&world).await.last() {
             Some((_, 30)) => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    let before = notes.seen.lock().unwrap().len();
+    let before = seen(&world).await.len();
 
     world.nats.kill().await;
     world.nats.wipe().await.unwrap();
@@ -209,7 +204,7 @@ async fn a_wiped_nats_is_rebuilt_from_the_outbox() {
     let mut tx = pool.begin().await.unwrap();
     announce(&mut tx, id, "a", 31..=31).await;
     tx.commit().await.unwrap();
-    let seen = eventually("the next arrives", || seen(&notes, before + 1)).await;
+    let seen = eventually("the next arrives", async || seen_at_least(&world, before + 1).await).await;
     assert_eq!(seen.len(), before + 1, "handled again: {seen:?}");
     publisher.stop().await;
     subscriber.stop().await;

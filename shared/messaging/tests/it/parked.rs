@@ -14,7 +14,7 @@ use messaging::{IdempotencyKey, Nats};
 use test_support::{World, eventually};
 use uuid::Uuid;
 
-use crate::support::{Notes, announce, run_notes, run_publisher};
+use crate::support::{Notes, announce, run_notes, run_publisher, seen};
 
 fn actor() -> Actor {
     Actor { subject: "operator-1".to_owned(), tenant_id: "platform-admin".parse().unwrap() }
@@ -45,7 +45,7 @@ async fn a_refused_message_is_parked_and_its_neighbours_pass() {
     let [item] = &items[..] else { panic!("{items:?}") };
     assert_eq!((item.reason.as_str(), item.service.as_str()), ("nobody wants it", "meterer"));
     eventually("the neighbours pass", || async {
-        let seen = notes.seen.lock().unwrap();
+        let seen = seen(&world).await;
         let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
         if names == ["before", "after"] { Ok(()) } else { Err(format!("{names:?}")) }
     })
@@ -86,8 +86,12 @@ async fn a_poison_message_is_parked_and_replayed_once_it_can_be_handled() {
     let gateway = world.connect("gateway-api").await;
     for bad in [&b"not json"[..], b"", b"[1]", b"{\"resource\":{}}", b"{\"resource\":null}{}"] {
         sqlx::query!(
-            "insert into outbox (event_id, subject, headers, payload)
-             values (gen_random_uuid(), $1, jsonb_build_object('Nats-Msg-Id', gen_random_uuid()), $2)",
+            "with added as (
+               insert into outbox (event_id, subject, headers, payload)
+               values (gen_random_uuid(), $1, json_build_object('Nats-Msg-Id', gen_random_uuid()), $2)
+               returning id
+             )
+             insert into outbox_unpublished select id from added",
             format!("evt.syncer.resource.updated.v1.{}", Uuid::now_v7()),
             bad,
         )
@@ -101,7 +105,7 @@ async fn a_poison_message_is_parked_and_replayed_once_it_can_be_handled() {
     })
     .await;
     eventually("the good one passes", || async {
-        if notes.seen.lock().unwrap().len() == 1 { Ok(()) } else { Err("not yet") }
+        if seen(&world).await.len() == 1 { Ok(()) } else { Err("not yet") }
     })
     .await;
 
@@ -115,7 +119,7 @@ async fn a_poison_message_is_parked_and_replayed_once_it_can_be_handled() {
     let replied = gateway.ask(Service::Meterer, &replay, Some(&IdempotencyKey::random())).await.unwrap();
     let summary: ParkedSummary = serde_json::from_slice(&replied.body).unwrap();
     assert_eq!((summary.status, summary.settled_by.as_deref()), (ParkedStatus::Replayed, Some("operator-1")));
-    assert_eq!(notes.seen.lock().unwrap().len(), 2);
+    assert_eq!(seen(&world).await.len(), 2);
     publisher.stop().await;
     subscriber.stop().await;
 }
@@ -132,7 +136,7 @@ async fn a_failing_handler_is_asked_again() {
     announce(&mut tx, Uuid::now_v7(), "later", 1..=1).await;
     tx.commit().await.unwrap();
     eventually("it is handled in the end", || async {
-        if notes.seen.lock().unwrap().len() == 1 { Ok(()) } else { Err("not yet") }
+        if seen(&world).await.len() == 1 { Ok(()) } else { Err("not yet") }
     })
     .await;
     publisher.stop().await;

@@ -1,7 +1,7 @@
 //! A service small enough to watch: it notes every resource state it is given.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicU32, Ordering},
 };
 
@@ -21,17 +21,16 @@ use test_support::World;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// What the noting service was told, in order: name and version.
+/// Notes in a table what it is told, so that what is rolled back was not told.
 #[derive(Default)]
 pub struct Notes {
-    pub seen: Mutex<Vec<(String, i64)>>,
     pub failures_left: AtomicU32,
 }
 
 impl Handle<LastResource> for Notes {
     async fn handle(
         &self,
-        _tx: &mut PgConnection,
+        tx: &mut PgConnection,
         message: LastResource,
         _received: &Received,
     ) -> Result<Outcome, HandlerError> {
@@ -43,7 +42,11 @@ impl Handle<LastResource> for Notes {
             self.failures_left.fetch_sub(1, Ordering::SeqCst);
             return Err(std::io::Error::other("asked to fail").into());
         }
-        self.seen.lock().unwrap().push((name, version));
+        sqlx::query("insert into notes (name, version) values ($1, $2)")
+            .bind(name)
+            .bind(version)
+            .execute(tx)
+            .await?;
         Ok(Outcome::Done)
     }
 }
@@ -84,8 +87,28 @@ pub async fn announce(tx: &mut PgConnection, id: Uuid, name: &str, versions: std
 
 /// A service of meterer's rights that notes what it is told.
 pub async fn run_notes(world: &World, notes: Arc<Notes>) -> Running {
+    let mut superuser = world.superuser(Service::Meterer).await;
+    sqlx::raw_sql(
+        "create table notes (place bigint generated always as identity, name text, version bigint);
+         grant insert on notes to meterer",
+    )
+    .execute(&mut superuser)
+    .await
+    .unwrap();
     let subscriptions = Subscriptions::new(Service::Meterer).state::<LastResource>();
     run(world, Service::Meterer, subscriptions, notes).await
+}
+
+/// What the noting service was told, in order: name and version.
+pub async fn seen(world: &World) -> Vec<(String, i64)> {
+    let mut superuser = world.superuser(Service::Meterer).await;
+    sqlx::query_as("select name, version from notes order by place").fetch_all(&mut superuser).await.unwrap()
+}
+
+/// What it was told, once it was told so much.
+pub async fn seen_at_least(world: &World, count: usize) -> Result<Vec<(String, i64)>, String> {
+    let seen = seen(world).await;
+    if seen.len() >= count { Ok(seen) } else { Err(format!("{} of {count}", seen.len())) }
 }
 
 /// Syncer's outbox and nothing else.
