@@ -24,7 +24,6 @@ grant execute on function tenant() to meterer_tenant;
 -- the stream keeps the message, so that a lost stream can be published again.
 create table outbox (
     id bigint generated always as identity primary key,
-    event_id uuid not null,
     subject text not null,
     -- Read whole and never looked into.
     headers json not null,

@@ -2,7 +2,7 @@
 -- is in the published message; here is what changed, for the resource's history.
 
 create table cloud_resource_events (
-    id bigint generated always as identity primary key,
+    id bigint generated always as identity,
     -- Not a foreign key: it would look up and lock the resource once per event, and resources are never removed.
     resource_id uuid not null,
     event text not null
@@ -14,9 +14,10 @@ create table cloud_resource_events (
     changes jsonb not null,
     -- Null: a sync found it.
     actor text,
-    occurred_at timestamptz not null
+    occurred_at timestamptz not null,
+    -- Read by resource alone; one index serves both.
+    primary key (resource_id, id)
 );
-create index cloud_resource_events_by_resource on cloud_resource_events (resource_id, id);
 
 alter table cloud_resource_events enable row level security;
 alter table cloud_resource_events force row level security;

@@ -30,14 +30,14 @@ pub async fn run() {
 /// Rows as syncer writes them: a discovered droplet of about 700 bytes.
 async fn fill(connection: &mut PgConnection) {
     let statement = format!(
-        "with added as (insert into outbox (event_id, subject, headers, payload)
-         select id, 'evt.syncer.resource.discovered.v1.' || id,
+        "with added as (insert into outbox (subject, headers, payload)
+         select 'evt.syncer.resource.discovered.v1.' || id,
                 json_build_object('ce-specversion', '1.0', 'ce-id', id, 'ce-source', 'arcadia://syncer',
                   'ce-type', 'evt.syncer.resource.discovered.v1', 'ce-subject', id, 'ce-time', now(),
                   'content-type', 'application/json', 'Nats-Msg-Id', id, 'Arcadia-Tenant', 'acme',
                   'traceparent', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'),
                 convert_to('{{\"resource\":{{\"id\":\"' || id || '\",\"attrs\":\"' || repeat('x', 600) || '\"}}}}', 'UTF8')
-         from (select gen_random_uuid() id from generate_series(1, {EVENTS})) ids returning id)
+         from (select gen_random_uuid() id from generate_series(1, {EVENTS})) ids returning outbox.id)
          insert into outbox_unpublished select id from added"
     );
     sqlx::query(AssertSqlSafe(statement)).execute(connection).await.expect("the outbox takes rows");
@@ -55,7 +55,7 @@ async fn publish_only() -> Duration {
         .into_iter()
         .map(|row| {
             let headers: sqlx::types::Json<BTreeMap<String, String>> = row.get(1);
-            Outgoing::new(row.get(0), &headers.0, Bytes::from(row.get::<Vec<u8>, _>(2)))
+            Outgoing::new(row.get(0), headers.0, Bytes::from(row.get::<Vec<u8>, _>(2)))
         })
         .collect();
     let nats = world.connect("syncer").await;

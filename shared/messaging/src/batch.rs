@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use async_nats::{HeaderMap, client::Request, jetstream};
+use async_nats::{client::Request, jetstream};
 use bytes::Bytes;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -28,14 +28,14 @@ const CONTAINS_DUPLICATE: u64 = 10201;
 #[derive(Debug, Clone)]
 pub struct Outgoing {
     subject: String,
-    headers: HeaderMap,
+    headers: BTreeMap<String, String>,
     payload: Bytes,
 }
 
 impl Outgoing {
     /// A message with these headers and bytes.
-    pub fn new(subject: String, headers: &BTreeMap<String, String>, payload: Bytes) -> Self {
-        Self { subject, headers: envelope::header_map(headers), payload }
+    pub fn new(subject: String, headers: BTreeMap<String, String>, payload: Bytes) -> Self {
+        Self { subject, headers, payload }
     }
 }
 
@@ -83,6 +83,7 @@ async fn publish_singly(nats: &Nats, messages: Vec<Outgoing>) -> Result<(), Publ
     let mut waiting = VecDeque::with_capacity(IN_FLIGHT);
     for message in messages {
         let Outgoing { subject, headers, payload } = message;
+        let headers = envelope::header_map(&headers);
         waiting.push_back(nats.jetstream.publish_with_headers(subject, headers, payload).await?);
         if waiting.len() == IN_FLIGHT
             && let Some(oldest) = waiting.pop_front()
@@ -123,7 +124,7 @@ async fn publish_atomically(nats: &Nats, messages: &[Outgoing]) -> Result<(), Pu
     let last = messages.len();
     for (index, message) in messages.iter().enumerate() {
         let sequence = index + 1;
-        let mut headers = message.headers.clone();
+        let mut headers = envelope::header_map(&message.headers);
         headers.insert("Nats-Batch-Id", batch.as_str());
         headers.insert("Nats-Batch-Sequence", sequence.to_string().as_str());
         if sequence == last {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     envelope::Received,
-    outbox::{self, Draft, OutboxError},
+    outbox::{self, Draft},
     outcome::Refusal,
 };
 
@@ -29,9 +29,6 @@ pub enum ParkError {
     /// The database refused.
     #[error("park a message")]
     Database(#[from] sqlx::Error),
-    /// The announcement could not be added.
-    #[error("announce a parked message")]
-    Outbox(#[from] OutboxError),
     /// The announcement could not be written.
     #[error("serialise the announcement of a parked message")]
     Announcement(#[from] serde_json::Error),

@@ -27,7 +27,7 @@ const STANDBY: Duration = Duration::from_millis(500);
 const ROUND: i64 = batch::BATCH_MAX as i64;
 /// Messages in one go after which more are waited for, and how long.
 const BUSY: usize = 64;
-const PATIENCE: Duration = Duration::from_millis(20);
+const PATIENCE: Duration = Duration::from_millis(75);
 /// First half of the advisory lock's key, so that it meets nobody else's.
 const LOCK_CLASS: i32 = 0x0a0b;
 
@@ -175,7 +175,7 @@ async fn fetch(connection: &mut PgConnection, after: i64) -> Result<Vec<Row>, sq
         .map(|row| Row {
             id: row.id,
             stream: stream_of(&row.subject),
-            message: Outgoing::new(row.subject, &row.headers.0, Bytes::from(row.payload)),
+            message: Outgoing::new(row.subject, row.headers.0, Bytes::from(row.payload)),
         })
         .collect())
 }

@@ -327,7 +327,7 @@ async fn replay<S: Send + Sync + 'static>(
             if let Err(reason) = consume::check(&received.body) {
                 return Err(Problem::conflict(format!("It still cannot be handled: {reason}")).into());
             }
-            let draft = Draft::again(context.service, &received.subject, received.body.to_vec(), Utc::now());
+            let draft = Draft::again(context.service, &received.subject, received.body.to_vec(), Utc::now())?;
             outbox::add(tx, &[draft]).await?;
         }
     }

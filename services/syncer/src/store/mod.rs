@@ -9,7 +9,6 @@ pub mod project;
 pub mod resource;
 
 use chrono::{DateTime, SubsecRound, Utc};
-use messaging::outbox::OutboxError;
 use sqlx::PgConnection;
 
 /// "syncer" in ASCII: advisory locks are shared by everything in the database.
@@ -21,9 +20,6 @@ pub enum StoreError {
     /// The database refused.
     #[error("query the inventory")]
     Database(#[from] sqlx::Error),
-    /// Events could not be added to the outbox.
-    #[error("tell of a change")]
-    Outbox(#[from] OutboxError),
     /// An event did not serialise.
     #[error("serialise an event")]
     Event(#[from] serde_json::Error),

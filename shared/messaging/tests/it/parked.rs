@@ -87,8 +87,8 @@ async fn a_poison_message_is_parked_and_replayed_once_it_can_be_handled() {
     for bad in [&b"not json"[..], b"", b"[1]", b"{\"resource\":{}}", b"{\"resource\":null}{}"] {
         sqlx::query!(
             "with added as (
-               insert into outbox (event_id, subject, headers, payload)
-               values (gen_random_uuid(), $1, json_build_object('Nats-Msg-Id', gen_random_uuid()), $2)
+               insert into outbox (subject, headers, payload)
+               values ($1, json_build_object('Nats-Msg-Id', gen_random_uuid()), $2)
                returning id
              )
              insert into outbox_unpublished select id from added",
