@@ -91,7 +91,10 @@ fn path(operation: &Operation, target: Target, ids: &Ids) -> String {
         let value = match (kind, target) {
             (PathKind::Listing, Target::Absent | Target::Malformed) => "nothing".to_owned(),
             (PathKind::Listing, _) => "volumes".to_owned(),
-            // The service is right and the message's id is not.
+            // Where a message is named too, the service is right and the message is not.
+            (PathKind::Owner, Target::Absent | Target::Malformed) if operation.path_parameters.len() == 1 => {
+                "nobody".to_owned()
+            }
             (PathKind::Owner, _) => "syncer".to_owned(),
             (_, Target::Absent) => "0191e4a0-7c3b-7d52-9c0e-2f6f3a1b4c5d".to_owned(),
             (_, Target::Malformed) => "0191E4A0-7C3B-7D52-9C0E-2F6F3A1B4C5D".to_owned(),
