@@ -97,7 +97,11 @@ async fn three_complete_syncs_without_it_delete_a_resource_and_seeing_it_again_r
 
     let row = story.provider.state().await["droplets"]
         .as_array()
-        .and_then(|rows| rows.iter().find(|row| row["id"].to_string() == provider_id).cloned())
+        .and_then(|rows| {
+            rows.iter()
+                .find(|row| row["id"].as_i64().map(|id| id.to_string()).as_deref() == Some(provider_id))
+                .cloned()
+        })
         .expect("the simulator has the droplet");
     story.provider.control("DELETE", &format!("/sim/droplets/{provider_id}"), None).await;
     for strikes in 1..=2 {

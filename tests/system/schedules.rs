@@ -53,12 +53,6 @@ async fn two_replicas_run_each_slot_once() {
         if count >= 10 { Ok(()) } else { Err(count) }
     })
     .await;
-    let (ran, calls) = (slots().await.len(), listings(&provider).await);
-    assert!(calls.abs_diff(ran) <= 1, "{ran} slots, {calls} listings");
-    for replica in &replicas {
-        assert!(!replica.printed().contains("panicked"));
-    }
-
     // The next start of the deploy job brings what the file says now, and only what changed.
     let applied = provision::apply(&admin, &folder(&world, "0 0 0 1 1 *")).await.unwrap();
     assert_eq!(applied.schedules_changed, ["sync-droplets"]);
@@ -68,6 +62,11 @@ async fn two_replicas_run_each_slot_once() {
     let settled = slots().await.len();
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(slots().await.len(), settled, "the old schedule still ticks");
+    // Every slot that ran asked the provider once, whichever replica ran it.
+    assert_eq!(listings(&provider).await, settled);
+    for replica in &replicas {
+        assert!(!replica.printed().contains("panicked"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

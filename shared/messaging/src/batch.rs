@@ -2,13 +2,14 @@
 //! it does not or may not.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashSet},
     time::Duration,
 };
 
 use async_nats::{client::Request, jetstream};
 use bytes::Bytes;
 use serde::Deserialize;
+use tracing::debug;
 use uuid::Uuid;
 
 use crate::{connection::Nats, envelope};
@@ -21,8 +22,6 @@ const BATCH_MIN: usize = 12;
 const IN_FLIGHT: usize = 256;
 /// How long the server may take to commit a batch.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(10);
-/// The batch holds an id that the stream has already stored.
-const CONTAINS_DUPLICATE: u64 = 10201;
 
 /// A message ready to go.
 #[derive(Debug, Clone)]
@@ -70,8 +69,11 @@ pub async fn publish(nats: &Nats, messages: Vec<Outgoing>) -> Result<(), Publish
     if (BATCH_MIN..=BATCH_MAX).contains(&messages.len()) {
         match publish_atomically(nats, &messages).await {
             Ok(()) => return Ok(()),
-            // A batch with one known id is refused whole; single publishes skip what is known.
-            Err(PublishError::Refused { code: CONTAINS_DUPLICATE, .. }) => {}
+            // A batch with one known id is refused whole, and some streams take no batches: single publishes
+            // skip what is known, and tell which message is refused.
+            Err(PublishError::Refused { code, description }) => {
+                debug!(code, description, "a batch was refused; publishing one by one");
+            }
             Err(error) => return Err(error),
         }
     }
@@ -79,17 +81,21 @@ pub async fn publish(nats: &Nats, messages: Vec<Outgoing>) -> Result<(), Publish
 }
 
 async fn publish_singly(nats: &Nats, messages: Vec<Outgoing>) -> Result<(), PublishError> {
-    // Sending is sequential, so the order holds; only the waiting for acknowledgements overlaps.
-    let mut waiting = VecDeque::with_capacity(IN_FLIGHT);
+    // Messages of one subject, which is one entity, wait for each other: when the connection breaks, what was sent
+    // may be lost and what is sent next may arrive. Those of different subjects overlap.
+    let mut waiting = Vec::with_capacity(IN_FLIGHT);
+    let mut subjects = HashSet::with_capacity(IN_FLIGHT);
     for message in messages {
         let Outgoing { subject, headers, payload } = message;
-        let headers = envelope::header_map(&headers);
-        waiting.push_back(nats.jetstream.publish_with_headers(subject, headers, payload).await?);
-        if waiting.len() == IN_FLIGHT
-            && let Some(oldest) = waiting.pop_front()
-        {
-            oldest.await?;
+        if waiting.len() == IN_FLIGHT || subjects.contains(&subject) {
+            for acknowledgement in waiting.drain(..) {
+                acknowledgement.await?;
+            }
+            subjects.clear();
         }
+        subjects.insert(subject.clone());
+        let headers = envelope::header_map(&headers);
+        waiting.push(nats.jetstream.publish_with_headers(subject, headers, payload).await?);
     }
     for acknowledgement in waiting {
         acknowledgement.await?;

@@ -28,6 +28,7 @@ pub struct Nats {
     pub(crate) jetstream: jetstream::Context,
     pub(crate) user: Arc<str>,
     denied: Arc<Mutex<Option<String>>>,
+    lacking: Arc<Mutex<Option<String>>>,
 }
 
 /// NATS cannot be used with these settings.
@@ -71,7 +72,7 @@ impl Nats {
             .await
             .map_err(|source| ConnectError { user: settings.user.clone(), source })?;
         let jetstream = jetstream::context::ContextBuilder::new().timeout(ACK_TIMEOUT).build(client.clone());
-        Ok(Self { client, jetstream, user: settings.user.into(), denied })
+        Ok(Self { client, jetstream, user: settings.user.into(), denied, lacking: Arc::default() })
     }
 
     /// Whether the connection stands right now.
@@ -84,8 +85,9 @@ impl Nats {
         if !self.is_connected() {
             return Err("not connected".to_owned());
         }
-        match self.denied.lock().ok().and_then(|denied| denied.clone()) {
-            Some(denied) => Err(denied),
+        let said = |slot: &Mutex<Option<String>>| slot.lock().ok().and_then(|said| said.clone());
+        match said(&self.lacking).or_else(|| said(&self.denied)) {
+            Some(problem) => Err(problem),
             None => Ok(()),
         }
     }
@@ -93,7 +95,7 @@ impl Nats {
     /// Records that the server's idea of our permissions is not ours.
     pub(crate) fn deny(&self, what: String) {
         error!(nats.user = %self.user, "{what}");
-        set(&self.denied, Some(what));
+        set(&self.lacking, Some(what));
     }
 
     /// Sends what is buffered and waits until the server has it.

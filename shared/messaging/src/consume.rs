@@ -1,6 +1,11 @@
 //! The one handler loop for streams: receive → parse → inbox → handle → commit → acknowledge.
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    future::Future,
+    panic::AssertUnwindSafe,
+    time::Duration,
+};
 
 use async_nats::jetstream::{
     self, AckKind,
@@ -8,7 +13,7 @@ use async_nats::jetstream::{
 };
 use chrono::Utc;
 use contracts::Message;
-use futures::{StreamExt, future::BoxFuture};
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use serde::de::DeserializeOwned;
 use sqlx::PgConnection;
 use tokio_util::sync::CancellationToken;
@@ -25,10 +30,11 @@ use crate::{
     subscriptions::{Context, Delivery, How},
 };
 
-/// Deliveries of a message that keeps failing before it is parked.
-const DELIVERIES_MAX: i64 = 8;
+/// Failures of one message, seen by this process, before it is parked. Deliveries are more: a wait, an outage or a
+/// restart is no failure of the message's.
+const FAILURES_MAX: u32 = 8;
 /// Deliveries after which a message is parked unseen: it probably kills us.
-const DELIVERIES_ABSURD: i64 = 100;
+const DELIVERIES_ABSURD: i64 = 1_000;
 /// How long after each failed delivery the next comes; the last repeats.
 const BACKOFF: [Duration; 5] = [
     Duration::from_secs(1),
@@ -37,8 +43,11 @@ const BACKOFF: [Duration; 5] = [
     Duration::from_secs(120),
     Duration::from_secs(600),
 ];
-/// After Postgres could not be used.
+/// Between looks whether Postgres is back, and how long they go on before the message is given back.
 const OUTAGE_DELAY: Duration = Duration::from_secs(2);
+const OUTAGE_LOOKS: u32 = 30;
+/// After somebody else held what was needed.
+const BUSY_DELAY: Duration = Duration::from_millis(500);
 /// Messages that share a transaction.
 const BATCH: usize = 200;
 /// How long one pull waits for messages.
@@ -49,6 +58,16 @@ const RETRY: Duration = Duration::from_millis(250);
 const PROGRESS: Duration = Duration::from_secs(8);
 /// How long a job may go on after shutdown was asked for.
 const GRACE: Duration = Duration::from_secs(8);
+
+/// A handler panicked; the panic hook has logged where.
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked")]
+struct Panicked;
+
+/// Runs a handler so that its panic is its failure and not the consumer's end.
+pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, HandlerError> {
+    AssertUnwindSafe(work).catch_unwind().await.map_err(|_panic| Panicked.into())
+}
 
 /// Whether a body is a JSON object at all.
 pub(crate) fn check(body: &[u8]) -> Result<(), String> {
@@ -162,6 +181,7 @@ async fn consume<S: Send + Sync + 'static>(
 ) -> Result<(), async_nats::Error> {
     let consumer: Consumer<pull::Config> =
         nats.jetstream.get_consumer_from_stream(&delivery.consumer, delivery.stream.name()).await?;
+    let mut failures = HashMap::new();
     match &delivery.how {
         How::Outside(perform) => {
             while !shutdown.is_cancelled() {
@@ -180,9 +200,9 @@ async fn consume<S: Send + Sync + 'static>(
                     let run = with_progress(perform(context, &received), &message, shutdown);
                     let outcome = match guard(&received) {
                         Some(park) => Ok(park),
-                        None => run.instrument(span(&received)).await,
+                        None => caught(run.instrument(span(&received))).await.flatten(),
                     };
-                    settle(context, &received, &message, outcome).await;
+                    settle(context, &mut failures, &received, &message, outcome).await;
                 }
             }
             Ok(())
@@ -210,9 +230,11 @@ async fn consume<S: Send + Sync + 'static>(
                 for (message, received) in messages.iter().zip(&batch) {
                     let outcome = match guard(received) {
                         Some(park) => Ok(park),
-                        None => alone(context, *handle, received).instrument(span(received)).await,
+                        None => caught(alone(context, *handle, received).instrument(span(received)))
+                            .await
+                            .flatten(),
                     };
-                    settle(context, received, message, outcome).await;
+                    settle(context, &mut failures, received, message, outcome).await;
                 }
             }
             Ok(())
@@ -274,7 +296,7 @@ async fn together<S>(
         failpoint::reach("handle.committed");
         Ok::<bool, HandlerError>(true)
     };
-    attempt.await.unwrap_or(false)
+    caught(attempt).await.flatten().unwrap_or(false)
 }
 
 async fn alone<S>(
@@ -316,6 +338,7 @@ async fn with_progress(
 /// Tells the server what became of a message, after everything is committed.
 async fn settle<S>(
     context: &Context<S>,
+    failures: &mut HashMap<String, u32>,
     received: &Received,
     message: &jetstream::Message,
     outcome: Result<Outcome, HandlerError>,
@@ -323,18 +346,29 @@ async fn settle<S>(
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) if error.is_infrastructure() => {
-            warn!(%error, message.subject = %received.subject, "the database cannot be used; trying again");
-            Outcome::RetryAfter(OUTAGE_DELAY)
+            warn!(%error, message.subject = %received.subject, "the database cannot be used; waiting for it");
+            wait_for_database(context, message).await;
+            Outcome::RetryAfter(Duration::ZERO)
         }
-        Err(error) if received.deliveries >= DELIVERIES_MAX => {
-            Outcome::Park(format!("failed {} times, at last: {error}", received.deliveries))
+        Err(error) if error.is_busy() => {
+            warn!(%error, message.subject = %received.subject, "met a lock; trying again");
+            Outcome::RetryAfter(BUSY_DELAY)
         }
         Err(error) => {
-            warn!(%error, message.subject = %received.subject, message.deliveries = received.deliveries, "handling failed; trying again");
-            let tried = usize::try_from(received.deliveries).unwrap_or(1).saturating_sub(1);
-            Outcome::RetryAfter(BACKOFF[tried.min(BACKOFF.len() - 1)])
+            let failed = failures.entry(received.key.clone()).or_insert(0);
+            *failed += 1;
+            if *failed >= FAILURES_MAX {
+                Outcome::Park(format!("failed {failed} times, at last: {error}"))
+            } else {
+                warn!(%error, message.subject = %received.subject, failed, "handling failed; trying again");
+                let tried = usize::try_from(*failed - 1).unwrap_or(usize::MAX);
+                Outcome::RetryAfter(BACKOFF[tried.min(BACKOFF.len() - 1)])
+            }
         }
     };
+    if matches!(outcome, Outcome::Done | Outcome::Park(_)) {
+        failures.remove(&received.key);
+    }
     let ack = match outcome {
         Outcome::Done => AckKind::Ack,
         Outcome::RetryAfter(delay) => AckKind::Nak(Some(delay)),
@@ -358,6 +392,17 @@ async fn park<S>(context: &Context<S>, received: &Received, reason: &str) -> Res
     parked::park(&mut tx, context.service, received, reason, Utc::now()).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Keeps the message in hand until Postgres answers, so that an outage is one delivery and not hundreds.
+async fn wait_for_database<S>(context: &Context<S>, message: &jetstream::Message) {
+    for _ in 0..OUTAGE_LOOKS {
+        acknowledge(message, AckKind::Progress).await;
+        tokio::time::sleep(OUTAGE_DELAY).await;
+        if context.pool.acquire().await.is_ok() {
+            return;
+        }
+    }
 }
 
 async fn acknowledge(message: &jetstream::Message, kind: AckKind) {

@@ -66,6 +66,13 @@ pub trait Perform<M: Message>: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Outcome, HandlerError>> + Send;
 }
 
+/// Tells the present state of everything again, as the last word after a stream was rebuilt from the outbox: what
+/// is published again comes after what is in a compacted stream, and must not stand as the last state there.
+pub trait Restate: Send + Sync + 'static {
+    /// Adds the events and says how many.
+    fn restate(&self, tx: &mut PgConnection) -> impl Future<Output = Result<u64, Refusal>> + Send;
+}
+
 /// What `intend` decided.
 #[derive(Debug)]
 pub enum Intended<I> {

@@ -28,7 +28,7 @@ mod serve;
 
 pub use connection::{Nats, Settings};
 pub use envelope::Received;
-pub use handlers::{Answer, Execute, Handle, Intended, Perform};
+pub use handlers::{Answer, Execute, Handle, Intended, Perform, Restate};
 pub use outcome::{HandlerError, Outcome, Refusal};
 pub use request::{IdempotencyKey, Replied};
 pub use scoped::ScopedTx;

@@ -10,6 +10,9 @@ use serde::{Serialize, Serializer};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+/// What every stream takes; see `nats/streams.json`.
+const PAYLOAD_BYTES_MAX: usize = 60 * 1024;
+
 /// One future message: its id, subject, headers and final bytes.
 #[derive(Debug, Clone)]
 pub struct Draft {
@@ -126,6 +129,10 @@ pub async fn add(tx: &mut PgConnection, drafts: &[Draft]) -> Result<(), sqlx::Er
     if drafts.is_empty() {
         return Ok(());
     }
+    if let Some(draft) = drafts.iter().find(|draft| draft.payload.len() > PAYLOAD_BYTES_MAX) {
+        // It could never be published and would stand before everything after it.
+        return Err(sqlx::Error::Encode(format!("a message on {} is too large", draft.subject).into()));
+    }
     let count = drafts.len();
     let mut subjects = Vec::with_capacity(count);
     let (mut headers, mut payloads) = (Vec::with_capacity(count), Vec::with_capacity(count));
@@ -155,12 +162,14 @@ pub async fn add(tx: &mut PgConnection, drafts: &[Draft]) -> Result<(), sqlx::Er
     Ok(())
 }
 
-/// Puts published messages back into the publisher's work set, so that it sends them again with the same ids and
-/// bytes, in the same order: how a lost stream is rebuilt. Returns how many.
+/// Puts published events back into the publisher's work set, so that it sends them again with the same ids and
+/// bytes, in the same order: how a lost stream is rebuilt. Returns how many. Jobs that were done and announcements
+/// of parked messages are not repeated.
 pub async fn republish(tx: &mut PgConnection, since: Option<DateTime<Utc>>) -> Result<u64, sqlx::Error> {
     let put_back = sqlx::query!(
         "insert into outbox_unpublished
-         select id from outbox where $1::timestamptz is null or created_at >= $1
+         select id from outbox
+         where ($1::timestamptz is null or created_at >= $1) and subject like 'evt.%'
          on conflict do nothing",
         since,
     )

@@ -1,6 +1,6 @@
 //! Sends the outbox: one publisher per schema, in id order, at least once, the same id and bytes each time.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, future::Future, time::Duration};
 
 use bytes::Bytes;
 use contracts::{Service, streams::Stream, subject};
@@ -28,6 +28,8 @@ const ROUND: i64 = batch::BATCH_MAX as i64;
 /// Messages in one go after which more are waited for, and how long.
 const BUSY: usize = 64;
 const PATIENCE: Duration = Duration::from_millis(75);
+/// How long Postgres may take over one round.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// First half of the advisory lock's key, so that it meets nobody else's.
 const LOCK_CLASS: i32 = 0x0a0b;
 
@@ -122,7 +124,7 @@ fn pool_of_one(database: &PgConnectOptions) -> sqlx::PgPool {
 /// Publishes until nothing is left, and says how much that was. While a round is on its way the one before is marked and the next is read.
 async fn drain(connection: &mut PgConnection, nats: &Nats) -> Result<usize, RoundError> {
     let mut total = 0;
-    let mut rows = fetch(connection, 0).await?;
+    let mut rows = timely(fetch(connection, 0)).await?;
     let mut published: Vec<i64> = Vec::new();
     while !rows.is_empty() {
         failpoint::reach("outbox.read");
@@ -130,9 +132,9 @@ async fn drain(connection: &mut PgConnection, nats: &Nats) -> Result<usize, Roun
         let last = ids.last().copied().unwrap_or_default();
         let full = rows.len() == usize::try_from(ROUND).unwrap_or(usize::MAX);
         let mark_and_read = async {
-            mark(connection, &published).await?;
+            timely(mark(connection, &published)).await?;
             // A short round means that the end was reached; a late commit below `last` is found next time.
-            if full { fetch(connection, last).await } else { Ok(Vec::new()) }
+            if full { timely(fetch(connection, last)).await } else { Ok(Vec::new()) }
         };
         let (sent, next) = tokio::join!(send(nats, rows), mark_and_read);
         match sent {
@@ -147,8 +149,13 @@ async fn drain(connection: &mut PgConnection, nats: &Nats) -> Result<usize, Roun
         debug!(count = published.len(), "published");
         rows = next?;
     }
-    mark(connection, &published).await?;
+    timely(mark(connection, &published)).await?;
     Ok(total)
+}
+
+/// A session whose server is silent is given up, so that another publisher can take over.
+async fn timely<T>(query: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(QUERY_TIMEOUT, query).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
 }
 
 async fn fetch(connection: &mut PgConnection, after: i64) -> Result<Vec<Row>, sqlx::Error> {

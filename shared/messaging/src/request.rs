@@ -14,8 +14,9 @@ use uuid::Uuid;
 
 use crate::connection::Nats;
 
-/// How long an answer may take before its outcome is unknown.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long an answer may take before it is asked for again, and then before its outcome is unknown.
+const FIRST_TIMEOUT: Duration = Duration::from_secs(3);
+const SECOND_TIMEOUT: Duration = Duration::from_secs(7);
 
 /// Names one intended effect: the same key again gets the stored reply. 1 to 255 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +99,19 @@ impl Nats {
         if let Some(traceparent) = telemetry::propagation::current_traceparent() {
             headers.insert(envelope::TRACEPARENT, traceparent.as_str());
         }
-        let request = Request::new().headers(headers).payload(payload.into()).timeout(Some(ANSWER_TIMEOUT));
-        let answer = self.client.send_request(subject.to_owned(), request).await.map_err(|error| {
+        let payload = Bytes::from(payload);
+        let ask = async |timeout| {
+            let request =
+                Request::new().headers(headers.clone()).payload(payload.clone()).timeout(Some(timeout));
+            self.client.send_request(subject.to_owned(), request).await
+        };
+        let answer = match ask(FIRST_TIMEOUT).await {
+            // Perhaps it went to a replica that was just leaving. A query changes nothing and a command carries
+            // its key, so asking again is safe.
+            Err(error) if error.kind() == RequestErrorKind::TimedOut => ask(SECOND_TIMEOUT).await,
+            answer => answer,
+        };
+        let answer = answer.map_err(|error| {
             warn!(%error, message.subject = subject, "a request was not answered");
             match error.kind() {
                 RequestErrorKind::NoResponders => {

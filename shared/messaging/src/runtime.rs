@@ -29,6 +29,8 @@ pub struct RuntimeSettings {
 
 /// How long what was begun may take to finish after shutdown was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
+/// How long the servers may take to let us go.
+const GOODBYE: Duration = Duration::from_secs(2);
 /// How often the database is asked whether it is there.
 const DATABASE_CHECK: Duration = Duration::from_secs(2);
 
@@ -48,11 +50,17 @@ pub async fn run<S: Send + Sync + 'static>(
     readiness.check("database", move || database_state.borrow().clone());
 
     let context = Context { service, state, pool: pool.clone(), subscriptions: Arc::new(subscriptions) };
+    let mut core = Vec::new();
     for index in 0..context.subscriptions.deliveries.len() {
-        tasks.spawn(consume::run(context.clone(), index, nats.clone(), shutdown.clone()));
+        core.push(tasks.spawn(consume::run(context.clone(), index, nats.clone(), shutdown.clone())));
     }
     tasks.spawn(serve::run(context, nats.clone(), tasks.clone(), shutdown.clone()));
-    tasks.spawn(publisher::run(service, database, nats.clone(), shutdown.clone()));
+    core.push(tasks.spawn(publisher::run(service, database, nats.clone(), shutdown.clone())));
+    let stopping = shutdown.clone();
+    readiness.check("tasks", move || {
+        let alive = stopping.is_cancelled() || core.iter().all(|task| !task.is_finished());
+        if alive { Ok(()) } else { Err("a consumer or the publisher has ended".to_owned()) }
+    });
     tasks.spawn(housekeeping::run(pool.clone(), shutdown.clone()));
     tasks.spawn(compare_permissions(nats.clone(), permissions::user(service), shutdown.clone()));
 
@@ -62,8 +70,14 @@ pub async fn run<S: Send + Sync + 'static>(
     if tokio::time::timeout(DRAIN, tasks.wait()).await.is_err() {
         warn!("some work did not finish in time; it will be done again");
     }
-    nats.flush().await;
-    pool.close().await;
+    // Neither may keep a process alive whose server is gone.
+    let goodbye = async {
+        nats.flush().await;
+        pool.close().await;
+    };
+    if tokio::time::timeout(GOODBYE, goodbye).await.is_err() {
+        warn!("a server did not take our goodbye");
+    }
     info!(service = service.name(), "stopped");
 }
 
@@ -75,12 +89,13 @@ fn watch_database(
     let (sender, receiver) = tokio::sync::watch::channel(Err("not asked yet".to_owned()));
     tasks.spawn(async move {
         while !shutdown.is_cancelled() {
-            let answer = match role_is_harmless(&pool).await {
-                Ok(true) => Ok(()),
-                Ok(false) => {
+            let asked = tokio::time::timeout(DATABASE_CHECK, role_is_harmless(&pool)).await;
+            let answer = match asked {
+                Ok(Ok(true)) => Ok(()),
+                Ok(Ok(false)) => {
                     Err("our role is above row-level security: superuser, bypassrls or owner".to_owned())
                 }
-                Err(_) => Err("does not answer".to_owned()),
+                Ok(Err(_)) | Err(_) => Err("does not answer".to_owned()),
             };
             drop(sender.send_replace(answer));
             tokio::select! {

@@ -37,6 +37,8 @@ use crate::{
 
 /// Requests one service works on at once; more wait in the subscription.
 const REQUESTS_AT_ONCE: usize = 256;
+/// Largest answer; below `max_payload` of nats/server.conf.
+const ANSWER_BYTES_MAX: usize = 1_000_000;
 /// Between attempts to register with the server.
 const RETRY: Duration = Duration::from_millis(500);
 /// The version `$SRV.INFO` shows.
@@ -145,8 +147,14 @@ async fn answer<S: Send + Sync + 'static>(
         key: headers.get(envelope::IDEMPOTENCY_KEY).cloned(),
     };
     let subject = asked.subject.clone();
-    let outcome = respond(context, asked).instrument(span).await;
+    let outcome = consume::caught(respond(context, asked).instrument(span))
+        .await
+        .unwrap_or_else(|panic| Err(Refusal::Failed(panic)));
     let (body, headers) = match outcome {
+        Ok(replied) if replied.body.len() > ANSWER_BYTES_MAX => {
+            let detail = "The answer is too large to send. Ask for less, with a smaller limit.";
+            problem_answer(&subject, Problem::new(422, "Unprocessable Content", detail).into())
+        }
         Ok(replied) => {
             let mut headers = HeaderMap::new();
             if replied.replayed {
@@ -307,14 +315,24 @@ async fn replay<S: Send + Sync + 'static>(
     match &delivery.how {
         How::InTx(handle) => {
             let mut savepoint = tx.begin().await?;
+            let key = std::slice::from_ref(&received.key);
+            // A message that was parked and then handled after all, because the server had not heard of the
+            // parking, is not handled a second time.
+            if inbox::claim(&mut savepoint, &received.consumer, key).await?.is_empty() {
+                savepoint.rollback().await?;
+                return parked::settle(
+                    tx,
+                    context.service,
+                    command.id,
+                    ParkedStatus::Replayed,
+                    &command.actor.subject,
+                )
+                .await;
+            }
             let outcome: Result<Outcome, HandlerError> =
                 handle(&context.state, &mut savepoint, &received).await;
             match outcome.map_err(Refusal::Failed)? {
-                Outcome::Done => {
-                    inbox::claim(&mut savepoint, &received.consumer, std::slice::from_ref(&received.key))
-                        .await?;
-                    savepoint.commit().await?;
-                }
+                Outcome::Done => savepoint.commit().await?,
                 Outcome::Park(reason) => {
                     return Err(Problem::conflict(format!("It still cannot be handled: {reason}")).into());
                 }
@@ -340,9 +358,13 @@ pub(crate) fn republish_outbox<S: Send + Sync + 'static>(
 ) -> BoxFuture<'static, Result<Replied, Refusal>> {
     Box::pin(async move {
         let command: RepublishOutbox = parse(&asked)?;
+        let (state, restate) = (Arc::clone(&context.state), context.subscriptions.restate);
         once(&context, &asked, |tx| {
             Box::pin(async move {
-                let messages = outbox::republish(tx, command.since).await?;
+                let mut messages = outbox::republish(tx, command.since).await?;
+                if let Some(restate) = restate {
+                    messages += restate(&state, tx).await?;
+                }
                 Ok(Republished { messages })
             })
         })

@@ -14,7 +14,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::{
     consume,
     envelope::Received,
-    handlers::{Answer, Execute, Handle, Perform},
+    handlers::{Answer, Execute, Handle, Perform, Restate},
     outcome::{HandlerError, Outcome, Refusal},
     request::Replied,
     serve::{self, Asked},
@@ -45,6 +45,9 @@ pub(crate) type HandleInTx<S> =
 pub(crate) type PerformOutside<S> =
     for<'a> fn(&'a Context<S>, &'a Received) -> BoxFuture<'a, Result<Outcome, HandlerError>>;
 
+pub(crate) type RestateAll<S> =
+    for<'a> fn(&'a S, &'a mut PgConnection) -> BoxFuture<'a, Result<u64, Refusal>>;
+
 pub(crate) struct Request<S> {
     pub subject: String,
     pub respond: Respond<S>,
@@ -69,6 +72,7 @@ pub struct Subscriptions<S> {
     pub(crate) service: Service,
     pub(crate) requests: Vec<Request<S>>,
     pub(crate) deliveries: Vec<Delivery<S>>,
+    pub(crate) restate: Option<RestateAll<S>>,
     published: Vec<&'static str>,
 }
 
@@ -86,6 +90,7 @@ impl<S: Send + Sync + 'static> Subscriptions<S> {
                 per_service(RepublishOutbox::subject(service), serve::republish_outbox),
             ],
             deliveries: Vec::new(),
+            restate: None,
             published: Vec::new(),
         }
     }
@@ -131,6 +136,16 @@ impl<S: Send + Sync + 'static> Subscriptions<S> {
             .find(|stream| stream.compacts().is_some_and(|(_, into)| into.starts_with(M::SUBJECT)))
             .expect("every state is compacted into a stream; tests/repo checks it");
         self.deliver::<M>(stream, How::InTx(consume::handle::<S, M>));
+        self
+    }
+
+    /// Follows a republished outbox with the present state of what is compacted.
+    #[must_use]
+    pub fn restates(mut self) -> Self
+    where
+        S: Restate,
+    {
+        self.restate = Some(|state, tx| Box::pin(state.restate(tx)));
         self
     }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use contracts::Service;
+use contracts::{Service, syncer::SyncVolumes};
+use messaging::outbox::Draft;
 use sqlx::Connection;
 use test_support::{World, eventually};
 use uuid::Uuid;
 
-use crate::support::{Notes, announce, run_notes, run_publisher, seen, seen_at_least};
+use crate::support::{Notes, announce, now, run_notes, run_publisher, seen, seen_at_least};
 
 async fn unpublished(world: &World) -> i64 {
     let mut connection = world.superuser(Service::Syncer).await;
@@ -99,12 +100,15 @@ async fn publishers_that_die_at_any_moment_publish_each_event_once() {
         }
         tx.commit().await.unwrap();
     }
+    let mut cut = 0;
     // Each is cut off in the middle of publishing or marking; the next begins with whatever is unmarked.
     for pause_ms in [60, 75, 90, 105, 120] {
         let publisher = run_publisher(&world).await;
         tokio::time::sleep(std::time::Duration::from_millis(pause_ms)).await;
         publisher.abort();
+        cut += i32::from((1..i64::try_from(total).unwrap()).contains(&unpublished(&world).await));
     }
+    assert!(cut > 0, "no publisher was cut off in the middle");
     let (one, two) = (run_publisher(&world).await, run_publisher(&world).await);
     all_published(&world).await;
     assert_eq!(events(&world).await, total);
@@ -208,4 +212,20 @@ async fn a_wiped_nats_is_rebuilt_from_the_outbox() {
     assert_eq!(seen.len(), before + 1, "handled again: {seen:?}");
     publisher.stop().await;
     subscriber.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_jobs_pass_although_their_stream_takes_no_batches() {
+    let world = World::start().await;
+    let publisher = run_publisher(&world).await;
+    let pool = world.pool(Service::Syncer).await;
+    let mut tx = pool.begin().await.unwrap();
+    let job = |_| Draft::job(Service::Syncer, &SyncVolumes {}, now()).unwrap();
+    let jobs: Vec<Draft> = (0..40).map(job).collect();
+    messaging::outbox::add(&mut tx, &jobs).await.unwrap();
+    announce(&mut tx, Uuid::now_v7(), "behind the jobs", 1..=1).await;
+    tx.commit().await.unwrap();
+    all_published(&world).await;
+    assert_eq!(events(&world).await, 1);
+    publisher.stop().await;
 }

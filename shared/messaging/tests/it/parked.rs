@@ -142,3 +142,24 @@ async fn a_failing_handler_is_asked_again() {
     publisher.stop().await;
     subscriber.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panicking_handler_takes_nobody_with_it() {
+    let world = World::start().await;
+    let notes = Arc::new(Notes::default());
+    let (publisher, subscriber) = (run_publisher(&world).await, run_notes(&world, notes).await);
+    let pool = world.pool(Service::Syncer).await;
+    for name in ["before", "panics", "after"] {
+        let mut tx = pool.begin().await.unwrap();
+        announce(&mut tx, Uuid::now_v7(), name, 1..=1).await;
+        tx.commit().await.unwrap();
+    }
+    eventually("the neighbours pass", async || {
+        let seen = seen(&world).await;
+        let names: Vec<&str> = seen.iter().map(|(name, _)| name.as_str()).collect();
+        if names == ["before", "after"] { Ok(()) } else { Err(format!("{names:?}")) }
+    })
+    .await;
+    publisher.stop().await;
+    subscriber.stop().await;
+}

@@ -38,6 +38,7 @@ impl Handle<LastResource> for Notes {
         if name == "refused" {
             return Ok(Outcome::Park("nobody wants it".to_owned()));
         }
+        assert_ne!(name, "panics", "asked to panic");
         if self.failures_left.load(Ordering::SeqCst) > 0 {
             self.failures_left.fetch_sub(1, Ordering::SeqCst);
             return Err(std::io::Error::other("asked to fail").into());
