@@ -74,6 +74,25 @@ async fn syncer_can_neither_read_anothers_inbox_or_stream_nor_publish_usage() {
     refused(&mut unexpected, "the LLM gateway publishing as syncer").await;
 }
 
+/// A permission does not check the reply subject, so whatever answers a user's request can be made to publish for
+/// it: JetStream's acknowledgement of a publish, or the messages of a consumer. Usage must not be forged so.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reply_does_not_become_usage() {
+    let world = World::start().await;
+    let (syncer, _refusals) = connect(&world, "syncer").await;
+    let usage = "evt.llm-gateway.usage.recorded.v1.acme";
+    syncer.publish_with_reply("evt.syncer.listing.held.v1", usage, "{}".into()).await.unwrap();
+    syncer.publish("job.syncer.volumes.sync.v1", "{\"charge\":\"1000.00\"}".into()).await.unwrap();
+    let next = "$JS.API.CONSUMER.MSG.NEXT.JOBS.syncer-volumes-sync";
+    syncer.publish_with_reply(next, usage, "{\"batch\":1,\"expires\":1000000000}".into()).await.unwrap();
+    syncer.flush().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (gateway, _refusals) = connect(&world, "llm-gateway").await;
+    let stored = gateway.request(usage, "{}".into()).await.unwrap();
+    let stored: serde_json::Value = serde_json::from_slice(&stored.payload).unwrap();
+    assert_eq!(stored["seq"], 1, "something was stored before the LLM gateway's first message: {stored}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn operators_read_and_do_not_write() {
     let world = World::start().await;

@@ -19,7 +19,7 @@ struct Args {
     /// The server, or several separated by commas.
     #[arg(long, env = "NATS_URL")]
     nats_url: String,
-    /// `admin` to provision, `operator` to tail.
+    /// `admin` and `llm-gateway-admin` to provision their accounts, `operator` to tail.
     #[arg(long, env = "NATS_USER")]
     nats_user: String,
     /// That user's password.

@@ -2,14 +2,14 @@
 //!
 //! Three accounts. The services share one; the LLM gateway and operators live in accounts of their own, with
 //! just their subjects exported and imported, because a permission does not check the reply subject of a
-//! message and an account does.
+//! message and an account does. Usage is stored in the LLM gateway's.
 
 use std::fmt::Write;
 
 use crate::{
     Service,
     catalogue::{self, Entry},
-    streams::{self, Stream},
+    streams::{self, Account, Stream},
     subject::{self, Kind},
 };
 
@@ -43,8 +43,15 @@ pub const USER_INFO: &str = "$SYS.REQ.USER.INFO";
 pub const ADMIN: &str = "admin";
 /// The user who reads event streams.
 pub const OPERATOR: &str = "operator";
+/// The user of the deploy job in the LLM gateway's account.
+pub const LLM_GATEWAY_ADMIN: &str = "llm-gateway-admin";
 /// The user of arcadia-llm-gateway.
 pub const LLM_GATEWAY: &str = "llm-gateway";
+
+/// The account of a user that makes streams.
+pub fn account(user: &str) -> Account {
+    if user == LLM_GATEWAY_ADMIN { Account::LlmGateway } else { Account::Services }
+}
 
 fn owned(entry: &Entry, service: Service, kinds: &[Kind]) -> bool {
     subject::parse(&entry.subject).is_some_and(|p| p.owner == Some(service) && kinds.contains(&p.kind))
@@ -139,7 +146,6 @@ pub fn render() -> String {
     let usage = Stream::Usage.subjects()[0];
     let parked = Stream::Parked.subjects()[0];
     let _infallible = writeln!(out, "      {{ stream: {parked:?}, accounts: [OPERATORS] }}");
-    let _infallible = writeln!(out, "      {{ service: {usage:?}, accounts: [LLM_GATEWAY] }}");
     out.push_str("      { service: \"$SRV.>\", response_type: stream, accounts: [OPERATORS] }\n");
     out.push_str("    ]\n  }\n");
 
@@ -157,17 +163,16 @@ pub fn render() -> String {
     let _infallible = writeln!(out, "      {{ stream: {{ account: ARCADIA, subject: {parked:?} }} }}");
     out.push_str("      { service: { account: ARCADIA, subject: \"$SRV.>\" } }\n    ]\n  }\n");
 
-    out.push_str("  LLM_GATEWAY {\n    users: [\n");
+    out.push_str("  LLM_GATEWAY {\n    jetstream: enabled\n    users: [\n");
+    let password = password_variable(LLM_GATEWAY_ADMIN);
+    let _infallible = writeln!(out, "      {{ user: {LLM_GATEWAY_ADMIN}, password: ${password} }}");
     let _infallible = writeln!(
         out,
         "      {{ user: {LLM_GATEWAY}, password: ${}, permissions: {{ publish: [{usage:?}], subscribe: [\"{}.>\"] }} }}",
         password_variable(LLM_GATEWAY),
         inbox_prefix(LLM_GATEWAY),
     );
-    let _infallible = writeln!(
-        out,
-        "    ]\n    imports: [\n      {{ service: {{ account: ARCADIA, subject: {usage:?} }} }}\n    ]\n  }}"
-    );
+    out.push_str("    ]\n  }\n");
     out.push_str("  SYS { }\n}\nsystem_account: SYS\n");
     out
 }

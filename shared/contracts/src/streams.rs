@@ -3,6 +3,16 @@
 
 use crate::{Service, catalogue, subject};
 
+/// An account of NATS: what is said in one is not heard in another, unless exported and imported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    /// The services'.
+    Services,
+    /// The LLM gateway's. Usage is kept here: a permission does not check the reply subject of a request, so a
+    /// service could have JetStream publish into any stream of its own account.
+    LlmGateway,
+}
+
 /// A JetStream stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
@@ -34,6 +44,16 @@ impl Stream {
             Self::Parked => "PARKED",
             Self::Resources => "RESOURCES",
             Self::Deployments => "DEPLOYMENTS",
+        }
+    }
+
+    /// The account it is kept in.
+    pub const fn account(self) -> Account {
+        match self {
+            Self::Usage => Account::LlmGateway,
+            Self::Events | Self::Jobs | Self::Parked | Self::Resources | Self::Deployments => {
+                Account::Services
+            }
         }
     }
 

@@ -1,5 +1,5 @@
-//! Makes streams, durable consumers and schedules as `nats/` and the contracts say. The deploy job runs it, as
-//! the user `admin`; services never do.
+//! Makes streams, durable consumers and schedules as `nats/` and the contracts say. The deploy job runs it once per
+//! account, as the users `admin` and `llm-gateway-admin`; services never do.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,10 @@ use async_nats::{
         stream::{Config, RetentionPolicy, Source, StorageType, SubjectTransform},
     },
 };
-use contracts::streams::{self, Stream};
+use contracts::{
+    permissions,
+    streams::{self, Stream},
+};
 use futures::StreamExt;
 use serde::Deserialize;
 use tracing::info;
@@ -96,7 +99,7 @@ fn server<E: Into<async_nats::Error>>(what: impl Into<String>) -> impl FnOnce(E)
     move |source| ProvisionError::Server { what, source: source.into() }
 }
 
-/// Applies the folder `nats/` to the server. Running it again changes nothing.
+/// Applies the folder `nats/` to the account of the connection's user. Running it again changes nothing.
 pub async fn apply(nats: &Nats, folder: &Path) -> Result<Applied, ProvisionError> {
     let limits: BTreeMap<String, StreamLimits> = read(&folder.join("streams.json"))?;
     let schedules: BTreeMap<String, Schedule> = read(&folder.join("schedules.json"))?;
@@ -109,7 +112,8 @@ pub async fn apply(nats: &Nats, folder: &Path) -> Result<Applied, ProvisionError
         .map_err(server("reach nats"))?
         .map_err(server("reach nats"))?;
 
-    for stream in Stream::ALL {
+    let account = permissions::account(&nats.user);
+    for stream in Stream::ALL.into_iter().filter(|stream| stream.account() == account) {
         let limits =
             limits.get(stream.name()).ok_or_else(|| ProvisionError::Unknown(stream.name().to_owned()))?;
         nats.jetstream
@@ -117,12 +121,15 @@ pub async fn apply(nats: &Nats, folder: &Path) -> Result<Applied, ProvisionError
             .await
             .map_err(server(format!("create stream {}", stream.name())))?;
     }
-    for consumer in streams::consumers() {
+    for consumer in streams::consumers().into_iter().filter(|consumer| consumer.stream.account() == account) {
         let what = format!("create consumer {}", consumer.name);
         nats.jetstream
             .create_consumer_on_stream(consumer_config(&consumer), consumer.stream.name())
             .await
             .map_err(server(what))?;
+    }
+    if Stream::Jobs.account() != account {
+        return Ok(Applied::default());
     }
     apply_schedules(nats, &schedules).await
 }

@@ -124,6 +124,8 @@ impl World {
         fs::create_dir_all(&folder).expect("our own folder");
         fs::copy(sources::nats_dir().join("streams.json"), folder.join("streams.json")).expect("a copy");
         fs::write(folder.join("schedules.json"), "{}").expect("our own folder");
+        let usage = self.connect(permissions::LLM_GATEWAY_ADMIN).await;
+        provision::apply(&usage, &folder).await.expect("nats/ can be applied");
         let admin = self.connect(permissions::ADMIN).await;
         provision::apply(&admin, &folder).await.expect("nats/ can be applied")
     }

@@ -7,23 +7,28 @@ use super::build::binary;
 use super::specs::Endpoints;
 use crate::sources;
 use anyhow::{Context, bail};
-use contracts::permissions::ADMIN;
+use contracts::permissions::{ADMIN, LLM_GATEWAY_ADMIN};
 use std::process::Stdio;
 
 /// The program.
 pub const NATS_ADMIN: &str = "nats-admin";
 
-/// Applies the files of the repository. Doing it again changes nothing but what was edited there.
+/// Applies the files of the repository to both accounts. Doing it again changes nothing but what was edited there.
 pub async fn apply(endpoints: &Endpoints) -> anyhow::Result<()> {
+    provision(endpoints, LLM_GATEWAY_ADMIN, &[]).await?;
+    provision(endpoints, ADMIN, &["--tick"]).await
+}
+
+async fn provision(endpoints: &Endpoints, user: &str, arguments: &[&str]) -> anyhow::Result<()> {
     let mut command = tokio::process::Command::new(binary(NATS_ADMIN)?);
     command
         .arg("provision")
         .arg("--dir")
         .arg(sources::nats_dir())
-        .arg("--tick")
+        .args(arguments)
         .env("NATS_URL", &endpoints.nats_url)
-        .env("NATS_USER", ADMIN)
-        .env("NATS_PASSWORD", endpoints.nats_passwords.of(ADMIN))
+        .env("NATS_USER", user)
+        .env("NATS_PASSWORD", endpoints.nats_passwords.of(user))
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = command.output().await.with_context(|| format!("run {NATS_ADMIN}"))?;
