@@ -1,6 +1,6 @@
 //! Wiring: configuration, telemetry, database, NATS, then the subscriptions until told to stop.
 
-use std::{process::ExitCode, str::FromStr, sync::Arc};
+use std::{process::ExitCode, str::FromStr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use messaging::{Nats, runtime};
@@ -11,6 +11,8 @@ use telemetry::operations::{self, Readiness};
 
 /// Nine listings at most write at once, and take turns; the rest is for requests.
 const CONNECTIONS_MAX: u32 = 16;
+/// A caller waits no longer for a connection; then it hears that the database cannot be reached.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() -> anyhow::Result<ExitCode> {
     let config: Config = service_config::parse();
@@ -37,7 +39,10 @@ async fn run(config: Config, provider: Provider) -> anyhow::Result<()> {
         .context("read DATABASE_URL")?
         .application_name("syncer")
         .options([("search_path", "syncer")]);
-    let pool = PgPoolOptions::new().max_connections(CONNECTIONS_MAX).connect_lazy_with(database.clone());
+    let pool = PgPoolOptions::new()
+        .max_connections(CONNECTIONS_MAX)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .connect_lazy_with(database.clone());
     let nats = Nats::connect(messaging::Settings {
         url: config.nats.url.clone(),
         user: config.nats.user.clone(),

@@ -13,6 +13,10 @@ use crate::{
     store::inventory::{self, Filter},
 };
 
+/// Largest page, in bytes of JSON: what one message carries, with room to spare. A page is cut short before it is
+/// refused for its size.
+const PAGE_BYTES_MAX: usize = 900_000;
+
 impl Answer<ListResources> for Syncer {
     async fn answer(&self, tx: &mut ScopedTx, query: ListResources) -> Result<Page<Resource>, Refusal> {
         let ListResources { scope, kind, status, project_id, deployment_id, tenant_id, page } = query;
@@ -39,10 +43,23 @@ impl Answer<ListResources> for Syncer {
         };
         let limit = usize::from(page.limit);
         let mut items = inventory::resources(tx, &filter, after, i64::from(page.limit) + 1).await?;
-        let more = items.len() > limit;
-        items.truncate(limit);
+        let fit = fitting(&items)?;
+        let more = items.len() > limit.min(fit);
+        items.truncate(limit.min(fit));
         let last = items.last().map(|resource| resource.state.id.as_uuid());
         let next_cursor = last.filter(|_| more).map(|last| cursor::encode(&question, last));
         Ok(Page { items, next_cursor })
     }
+}
+
+/// How many of the first items fit on a page; at least one.
+fn fitting(items: &[Resource]) -> Result<usize, serde_json::Error> {
+    let mut bytes = 0;
+    for (index, item) in items.iter().enumerate() {
+        bytes += serde_json::to_vec(item)?.len();
+        if bytes > PAGE_BYTES_MAX {
+            return Ok(index.max(1));
+        }
+    }
+    Ok(items.len())
 }

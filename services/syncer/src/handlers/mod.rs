@@ -46,6 +46,7 @@ pub fn subscriptions() -> Subscriptions<Syncer> {
         .command::<ConfirmListing>() // confirm_listing.rs
         .command::<RequestSync>() // request_sync.rs
         .command::<RepublishResources>() // republish_resources.rs
+        .restates() // republish_resources.rs
         .publishes::<ResourceDiscovered>()
         .publishes::<ResourceUpdated>()
         .publishes::<ResourceDeleted>()
