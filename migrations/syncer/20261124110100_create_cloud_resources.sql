@@ -22,8 +22,6 @@ create table cloud_resources (
     last_seen_at timestamptz not null,
     -- Complete listings in a row that did not show it.
     stale_strike_count smallint not null default 0,
-    -- Complete walks of all projects in a row that found it in none, though it is attributed to one.
-    unclaimed_count smallint not null default 0,
     deleted_at timestamptz,
     version bigint not null default 1,
     constraint resource_once unique (provider, kind, provider_id)

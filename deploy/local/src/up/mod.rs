@@ -49,7 +49,7 @@ pub struct SystemOptions {
     #[arg(long, value_name = "URL")]
     pub provider: Option<String>,
     /// Take NATS and Postgres from NATS_URL and DATABASE_URL instead of starting them. DATABASE_URL's role must be
-    /// allowed to make roles and databases; each NATS user's password is in <USER>_NATS_PASSWORD.
+    /// allowed to make roles and databases; each NATS user's password is in `USER_NATS_PASSWORD`, named after the user.
     #[arg(long)]
     pub external: bool,
 }

@@ -6,8 +6,8 @@
 //! - A firewall is in no project either and falls to `skyai-internal`.
 //! - A DNS zone outside every project belongs to nobody until an operator classifies it, and to whom the
 //!   operator said from then on.
-//! - Whatever else no project claims falls to `skyai-internal`. What is attributed to a project loses it only
-//!   after two complete walks without a claim, and not while its own listing misses it: a resource that moves
+//! - Whatever else no project claims falls to `skyai-internal`. What is attributed to a project loses it
+//!   when two looks of one walk find no claim, and not while its own listing misses it: a resource that moves
 //!   during a walk, or that is being destroyed, must not change hands on the way.
 //!
 //! A kind that only membership tells of is never unclaimed: it is absent, which is `absence`'s business.
@@ -23,9 +23,6 @@ use super::observation::zone_id;
 
 /// The project that what belongs to no project falls to.
 pub const FALLBACK_PROJECT: &str = "skyai-internal";
-/// Complete walks in a row without a claim that take a resource out of its project.
-pub const UNCLAIMED_MAX: i16 = 2;
-
 /// Kinds with a listing of their own; every other kind is known through project membership alone.
 pub const LISTED_KINDS: [ResourceKind; 8] = [
     ResourceKind::Droplet,
@@ -147,13 +144,12 @@ pub struct Unclaimed {
     pub kind: ResourceKind,
     /// Where it belongs now.
     pub home: Home,
-    /// Complete walks in a row that no project claimed it, this one not counted.
-    pub unclaimed_count: i16,
     /// Whether its own listing misses it.
     pub missing: bool,
     /// Whether it was found after the walk began, and so may have been too late for it.
     pub newcomer: bool,
-    /// Where the droplet or volume belongs that it was taken of; `None`: not in the inventory.
+    /// Where the droplet or volume belongs that it was taken of; `None`: not in the inventory, or deleted before it
+    /// belonged anywhere.
     pub parent: Option<Home>,
 }
 
@@ -162,8 +158,6 @@ pub struct Unclaimed {
 pub enum Settlement {
     /// Nothing.
     Stay,
-    /// It is given another walk.
-    Wait,
     /// It belongs elsewhere.
     Move(Home),
 }
@@ -197,14 +191,7 @@ fn bereft(resource: &Unclaimed, next: &Home) -> Settlement {
     if resource.home.project == next.project {
         return if resource.home == *next { Settlement::Stay } else { Settlement::Move(next.clone()) };
     }
-    if resource.missing {
-        return Settlement::Stay;
-    }
-    if resource.unclaimed_count + 1 < UNCLAIMED_MAX {
-        Settlement::Wait
-    } else {
-        Settlement::Move(next.clone())
-    }
+    if resource.missing { Settlement::Stay } else { Settlement::Move(next.clone()) }
 }
 
 #[cfg(test)]
@@ -227,13 +214,12 @@ mod tests {
     }
 
     fn unclaimed(kind: ResourceKind, home: Home) -> Unclaimed {
-        Unclaimed { kind, home, unclaimed_count: 0, missing: false, newcomer: false, parent: None }
+        Unclaimed { kind, home, missing: false, newcomer: false, parent: None }
     }
 
     fn show(settlement: &Settlement) -> String {
         match settlement {
             Settlement::Stay => "stays".to_owned(),
-            Settlement::Wait => "waits".to_owned(),
             Settlement::Move(Home { project: None, .. }) => "falls to nobody".to_owned(),
             Settlement::Move(home) if *home == internal() => "falls to skyai-internal".to_owned(),
             Settlement::Move(home) => {
@@ -254,12 +240,8 @@ mod tests {
         check(unclaimed(Droplet, Home::default()), expect!["falls to skyai-internal"]);
         check(Unclaimed { newcomer: true, ..unclaimed(Droplet, Home::default()) }, expect!["stays"]);
         check(unclaimed(Droplet, internal()), expect!["stays"]);
-        check(unclaimed(Droplet, acme()), expect!["waits"]);
-        check(
-            Unclaimed { unclaimed_count: 1, ..unclaimed(Droplet, acme()) },
-            expect!["falls to skyai-internal"],
-        );
-        check(Unclaimed { unclaimed_count: 1, missing: true, ..unclaimed(Volume, acme()) }, expect!["stays"]);
+        check(unclaimed(Droplet, acme()), expect!["falls to skyai-internal"]);
+        check(Unclaimed { missing: true, ..unclaimed(Volume, acme()) }, expect!["stays"]);
 
         check(unclaimed(Firewall, Home::default()), expect!["falls to skyai-internal"]);
         check(unclaimed(Snapshot, Home::default()), expect!["falls to skyai-internal"]);
@@ -280,8 +262,7 @@ mod tests {
         check(unclaimed(DnsZone, Home::default()), expect!["stays"]);
         let classified = Home { project: None, tenant: Some("acme".parse().unwrap()) };
         check(unclaimed(DnsZone, classified), expect!["stays"]);
-        check(unclaimed(DnsZone, acme()), expect!["waits"]);
-        check(Unclaimed { unclaimed_count: 1, ..unclaimed(DnsZone, acme()) }, expect!["falls to nobody"]);
+        check(unclaimed(DnsZone, acme()), expect!["falls to nobody"]);
 
         check(unclaimed(ManagedDb, acme()), expect!["stays"]);
     }
@@ -336,25 +317,18 @@ mod tests {
             missing: bool,
         ) {
             let mut resource = Unclaimed { parent, missing, ..unclaimed(kind, at) };
-            for _ in 0..UNCLAIMED_MAX {
-                match settle(&resource, &internal()) {
-                    Settlement::Stay => {}
-                    Settlement::Wait => resource.unclaimed_count += 1,
-                    Settlement::Move(home) => {
-                        resource.home = home;
-                        resource.unclaimed_count = 0;
-                    }
-                }
+            if let Settlement::Move(home) = settle(&resource, &internal()) {
+                resource.home = home;
             }
             prop_assert_eq!(settle(&resource, &internal()), Settlement::Stay);
         }
 
         /// A zone that no project holds keeps what the operator said, whatever happens around it.
         #[test]
-        fn a_classified_zone_stays_classified(unclaimed_count in 0_i16..5, missing: bool, newcomer: bool) {
+        fn a_classified_zone_stays_classified(missing: bool, newcomer: bool) {
             let classified = Home { project: None, tenant: Some("acme".parse().unwrap()) };
             let zone = unclaimed(ResourceKind::DnsZone, classified);
-            let zone = Unclaimed { unclaimed_count, missing, newcomer, ..zone };
+            let zone = Unclaimed { missing, newcomer, ..zone };
             prop_assert_eq!(settle(&zone, &internal()), Settlement::Stay);
         }
     }

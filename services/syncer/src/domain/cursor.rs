@@ -14,7 +14,7 @@ pub struct InvalidCursor;
 pub fn encode(question: &impl Serialize, last: Uuid) -> String {
     let mut bytes = [0; 24];
     bytes[..16].copy_from_slice(last.as_bytes());
-    bytes[16..].copy_from_slice(&mark(question));
+    bytes[16..].copy_from_slice(&mark(question, last));
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
@@ -23,15 +23,13 @@ pub fn decode(question: &impl Serialize, cursor: &str) -> Result<Uuid, InvalidCu
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| InvalidCursor)?;
     let bytes: [u8; 24] = bytes.try_into().map_err(|_| InvalidCursor)?;
     let (last, marked) = bytes.split_at(16);
-    if marked != mark(question) {
-        return Err(InvalidCursor);
-    }
-    Uuid::from_slice(last).map_err(|_| InvalidCursor)
+    let last = Uuid::from_slice(last).map_err(|_| InvalidCursor)?;
+    if marked == mark(question, last) { Ok(last) } else { Err(InvalidCursor) }
 }
 
 /// Not a secret: a cursor grants nothing, as scope and filters are applied to every page.
-fn mark(question: &impl Serialize) -> [u8; 8] {
-    let question = serde_json::to_vec(question).expect("filters are plain structs with string keys");
+fn mark(question: &impl Serialize, last: Uuid) -> [u8; 8] {
+    let question = serde_json::to_vec(&(question, last)).expect("filters are plain structs with string keys");
     let mut mark = [0; 8];
     mark.copy_from_slice(&Sha256::digest(question)[..8]);
     mark
@@ -47,7 +45,8 @@ mod tests {
         let cursor = encode(&("acme", "droplet"), last);
         assert_eq!(decode(&("acme", "droplet"), &cursor), Ok(last));
         assert_eq!(decode(&("globex", "droplet"), &cursor), Err(InvalidCursor));
-        for bad in ["", "x", "%", "AAAA", &cursor[1..]] {
+        let flipped = format!("B{}", &cursor[1..]);
+        for bad in ["", "x", "%", "AAAA", &cursor[1..], &flipped] {
             assert_eq!(decode(&("acme", "droplet"), bad), Err(InvalidCursor), "{bad:?}");
         }
     }

@@ -16,16 +16,22 @@ use crate::domain::listing::{Announcement, Conclusion, Hold, Prerequisites, Run}
 pub async fn begin(tx: &mut PgConnection, listing: Listing, now: DateTime<Utc>) -> Result<Run, StoreError> {
     // A page that is being written belongs to the run before; after this lock there is none.
     lock_inventory(tx).await?;
-    let run = Run { listing, id: Uuid::now_v7(), started_at: storable(now) };
-    sqlx::query!(
-        "insert into syncer.listings as l (listing, run_id, started_at) values ($1, $2, $3)
-         on conflict (listing) do update set run_id = $2, started_at = $3",
+    let id = Uuid::now_v7();
+    // Always after what came before, whatever the clocks of two replicas say: what is not seen again from here on
+    // is absent.
+    let started_at = sqlx::query_scalar!(
+        r#"insert into syncer.listings as l (listing, run_id, started_at) values ($1, $2, $3)
+           on conflict (listing) do update
+           set run_id = $2,
+               started_at = greatest($3, l.started_at + interval '1 microsecond', l.completed_at + interval '1 microsecond')
+           returning started_at as "started_at!""#,
         listing.as_str(),
-        run.id,
-        run.started_at,
+        id,
+        storable(now),
     )
-    .execute(tx)
+    .fetch_one(tx)
     .await?;
+    let run = Run { listing, id, started_at };
     Ok(run)
 }
 

@@ -40,10 +40,14 @@ impl messaging::outcome::NotAProblem for StoreError {}
 
 /// Waits until nobody else writes the inventory. Held to the end of the transaction.
 pub async fn lock_inventory(tx: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query!(r#"select pg_advisory_xact_lock($1) as "locked!: ()""#, INVENTORY_LOCK)
-        .fetch_one(tx)
-        .await
-        .map(drop)
+    // A page may have to wait while a whole listing is concluded.
+    sqlx::query!(
+        r#"select set_config('lock_timeout', '25s', true) as "patience!", pg_advisory_xact_lock($1) as "locked!: ()""#,
+        INVENTORY_LOCK,
+    )
+    .fetch_one(tx)
+    .await
+    .map(drop)
 }
 
 /// As precise as Postgres keeps it, so that an event says the same time as the row.

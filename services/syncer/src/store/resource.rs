@@ -112,7 +112,10 @@ pub async fn write_page(
     listing::lock(tx, run).await?;
     let now = storable(run.sighted_at(now));
     let provider_ids: Vec<&str> = page.iter().map(|row| row.provider_id.as_str()).collect();
-    let known = bump(tx, kind, &provider_ids, now).await?;
+    let known = match strangers {
+        Strangers::TakeIn => bump(tx, kind, &provider_ids, now).await?,
+        Strangers::Ignore => living(tx, kind, &provider_ids).await?,
+    };
     let Differing { mut unknown, changed } = reconcile::compare(page, &known);
     if strangers == Strangers::Ignore {
         unknown.clear();
@@ -148,6 +151,30 @@ async fn bump(
         provider_id: row.provider_id,
         content_hash: row.content_hash,
         deleted: row.deleted,
+    });
+    Ok(known.collect())
+}
+
+/// What is known of the rows that live, which is all that a page may do that does not decide what exists.
+async fn living(
+    tx: &mut PgConnection,
+    kind: &ResourceKind,
+    provider_ids: &[&str],
+) -> Result<Vec<Known>, StoreError> {
+    let rows = sqlx::query!(
+        "select id, provider_id, content_hash from syncer.cloud_resources
+         where provider = $1 and kind = $2 and provider_id = any($3) and deleted_at is null",
+        PROVIDER,
+        kind.as_str(),
+        provider_ids as &[&str],
+    )
+    .fetch_all(tx)
+    .await?;
+    let known = rows.into_iter().map(|row| Known {
+        id: ResourceId::from_uuid(row.id),
+        provider_id: row.provider_id,
+        content_hash: row.content_hash,
+        deleted: false,
     });
     Ok(known.collect())
 }
@@ -384,17 +411,18 @@ struct KnownMember {
     provider_id: String,
     cloud_project_id: Option<Uuid>,
     tenant_id: Option<String>,
-    unclaimed_count: i16,
     deleted: bool,
 }
 
 /// Writes one page of what a project claims: attributes what is known, takes in what is not, and notes that
-/// what exists through membership alone was seen. Returns the ids of all of them.
+/// what exists through membership alone was seen. Returns the ids of all of them. What is `taken` was claimed
+/// earlier in the same walk: the first claim counts, or a resource in two places would change hands at every walk.
 pub async fn write_members(
     tx: &mut PgConnection,
     run: &Run,
     project: ProjectId,
     members: &HashSet<Member>,
+    taken: &HashSet<ResourceId>,
     now: DateTime<Utc>,
 ) -> Result<Vec<ResourceId>, StoreError> {
     listing::lock(tx, run).await?;
@@ -404,7 +432,7 @@ pub async fn write_members(
     let known = known_members(tx, members).await?;
 
     let (mut seen, mut back) = (Vec::new(), Vec::new());
-    let (mut moved, mut claimed_again) = (Vec::new(), Vec::new());
+    let mut moved = Vec::new();
     let mut strangers = members.clone();
     for row in &known {
         let id = ResourceId::from_uuid(row.id);
@@ -421,24 +449,14 @@ pub async fn write_members(
         let living = !listed || !row.deleted;
         let at_home =
             row.cloud_project_id == Some(project.as_uuid()) && row.tenant_id.as_deref() == tenant_id;
-        if living && !at_home {
+        if living && !at_home && !taken.contains(&id) {
             moved.push(id);
-        } else if row.unclaimed_count > 0 {
-            claimed_again.push(row.id);
         }
     }
 
     sighted(tx, &seen, now).await?;
     bring_back(tx, &back, now).await?;
     attribute(tx, &moved, &home, None, now).await?;
-    if !claimed_again.is_empty() {
-        sqlx::query!(
-            "update syncer.cloud_resources set unclaimed_count = 0 where id = any($1)",
-            &claimed_again,
-        )
-        .execute(&mut *tx)
-        .await?;
-    }
     let mut ids: Vec<ResourceId> = known.iter().map(|row| ResourceId::from_uuid(row.id)).collect();
     ids.extend(take_in_members(tx, strangers, &home, now).await?);
     Ok(ids)
@@ -452,7 +470,7 @@ async fn known_members(
     let provider_ids: Vec<&str> = members.iter().map(|member| member.provider_id.as_str()).collect();
     let rows = sqlx::query_as!(
         KnownMember,
-        r#"select r.id, r.kind, r.provider_id, r.cloud_project_id, r.tenant_id, r.unclaimed_count,
+        r#"select r.id, r.kind, r.provider_id, r.cloud_project_id, r.tenant_id,
                   r.deleted_at is not null as "deleted!"
            from unnest($1::text[], $2::text[], $3::text[]) as member (provider, kind, provider_id)
            join syncer.cloud_resources r
@@ -546,7 +564,7 @@ pub async fn attribute(
         let moved: Vec<Uuid> = changes.iter().map(|change| change.state.id.as_uuid()).collect();
         sqlx::query!(
             "update syncer.cloud_resources
-             set cloud_project_id = $2, tenant_id = $3, unclaimed_count = 0, version = version + 1
+             set cloud_project_id = $2, tenant_id = $3, version = version + 1
              where id = any($1)",
             &moved,
             home.project.map(ProjectId::as_uuid),
@@ -640,10 +658,10 @@ pub async fn candidates(
     };
     let kinds: Vec<&str> = kinds.iter().map(ResourceKind::as_str).collect();
     let rows = sqlx::query!(
-        r#"select r.id, r.kind, r.cloud_project_id, r.tenant_id, r.unclaimed_count,
+        r#"select r.id, r.kind, r.cloud_project_id, r.tenant_id,
                   r.stale_strike_count > 0 as "missing!", r.first_seen_at >= $4 as "newcomer!",
                   parent.id as "parent_id?", parent.cloud_project_id as "parent_project_id?",
-                  parent.tenant_id as "parent_tenant_id?"
+                  parent.tenant_id as "parent_tenant_id?", parent.deleted_at as "parent_deleted_at?"
            from syncer.cloud_resources r
            left join syncer.cloud_resources parent
              on parent.provider = r.provider
@@ -669,13 +687,13 @@ pub async fn candidates(
                 tenant(row.id, of).map(|tenant| Home { project, tenant })
             };
             let parent = match row.parent_id {
+                Some(_) if row.parent_deleted_at.is_some() && row.parent_project_id.is_none() => None,
                 Some(_) => Some(home(row.parent_project_id, row.parent_tenant_id)?),
                 None => None,
             };
             let resource = Unclaimed {
                 kind: kind(row.id, &row.kind)?,
                 home: home(row.cloud_project_id, row.tenant_id)?,
-                unclaimed_count: row.unclaimed_count,
                 missing: row.missing,
                 newcomer: row.newcomer,
                 parent,
@@ -683,20 +701,6 @@ pub async fn candidates(
             Ok(Candidate { id: ResourceId::from_uuid(row.id), resource })
         })
         .collect()
-}
-
-/// Counts a walk in which no project claimed the resources.
-pub async fn count_unclaimed(tx: &mut PgConnection, ids: &[ResourceId]) -> Result<(), StoreError> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "update syncer.cloud_resources set unclaimed_count = unclaimed_count + 1 where id = any($1)",
-        &uuids(ids),
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
 }
 
 /// The kinds in the inventory that only membership tells of.

@@ -103,7 +103,11 @@ async fn conclude_projects(
     let (claimable, others): (Vec<ResourceKind>, Vec<ResourceKind>) =
         LISTED_KINDS.into_iter().partition(|kind| matches!(custom(kind), Custom::Claimed | Custom::Zone));
     let settled = Settled::of(tx, run, complete, Candidates::Of(&claimable), &fallback).await?;
-    tallies.push(settled.tally);
+    // A project that is left by what it held is the account's business; that every project is left by everything
+    // is not believed.
+    if settled.tally.missing == settled.tally.known && settled.tally.known > 10 {
+        tallies.push(settled.tally);
+    }
 
     let conclusion = judge(tx, run.listing, complete.seen, &tallies, now).await?;
     if conclusion.strikes {
@@ -119,10 +123,20 @@ async fn conclude_projects(
     Ok(conclusion)
 }
 
+/// Whether resources would lose their project if the walk ended now.
+pub async fn leaves_any(tx: &mut PgConnection, run: &Run, complete: &Complete) -> Result<bool, StoreError> {
+    let fallback = store::project::find_by_name(tx, FALLBACK_PROJECT).await?.unwrap_or_default();
+    let claimable: Vec<ResourceKind> = LISTED_KINDS
+        .into_iter()
+        .filter(|kind| matches!(custom(kind), Custom::Claimed | Custom::Zone))
+        .collect();
+    let settled = Settled::of(tx, run, complete, Candidates::Of(&claimable), &fallback).await?;
+    Ok(settled.tally.missing > 0)
+}
+
 /// Where the unclaimed belong.
 #[derive(Default)]
 struct Settled {
-    waiting: Vec<ResourceId>,
     moves: HashMap<Home, Vec<ResourceId>>,
     /// Resources in projects other than `skyai-internal`, and how many of them lost theirs.
     tally: Tally,
@@ -154,7 +168,6 @@ impl Settled {
                 }
                 match settle(&candidate.resource, fallback) {
                     Settlement::Stay => {}
-                    Settlement::Wait => settled.waiting.push(candidate.id),
                     Settlement::Move(home) => settled.moves.entry(home).or_default().push(candidate.id),
                 }
             }
@@ -162,7 +175,6 @@ impl Settled {
     }
 
     async fn carry_out(self, tx: &mut PgConnection, now: DateTime<Utc>) -> Result<(), StoreError> {
-        resource::count_unclaimed(tx, &self.waiting).await?;
         for (home, ids) in &self.moves {
             resource::attribute(tx, ids, home, None, store::storable(now)).await?;
         }

@@ -6,7 +6,7 @@ use contracts::{ids::ProjectId, syncer::ResourceKind};
 use digitalocean::{Client, NewProject, Walk};
 use tracing::{error, info, warn};
 
-use super::{Complete, SecondLook, Source, WalkError};
+use super::{Complete, SecondLook, Source, WalkError, conclusion};
 use crate::{
     Syncer,
     domain::{
@@ -57,12 +57,25 @@ impl Syncer {
         for project in &found {
             self.walk_members(run, project, &mut claims).await?;
         }
+        if self.leaves_any(run, &claims.complete).await? {
+            // What moved while we walked may have been missed in both places; a second look finds it.
+            let seen = claims.complete.seen;
+            for project in &found {
+                self.walk_members(run, project, &mut claims).await?;
+            }
+            claims.complete.seen = seen;
+        }
         self.describe_members(run, &claims.kinds).await?;
         match no_fallback {
             None => Ok(claims.complete),
             // Attribution went as far as it can. Without the fallback nothing may be called unclaimed.
             Some(reason) => Err(WalkError::NoFallback(format!("create {FALLBACK_PROJECT}: {reason}"))),
         }
+    }
+
+    async fn leaves_any(&self, run: &Run, complete: &Complete) -> Result<bool, store::StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        conclusion::leaves_any(&mut connection, run, complete).await
     }
 
     /// The first pass. Says whether `skyai-internal` is among the projects.
@@ -144,8 +157,10 @@ impl Syncer {
             // Two aliases of one resource on a page are one member.
             let members: HashSet<Member> = page.items.iter().map(|row| member(&row.urn)).collect();
             claims.kinds.extend(members.iter().map(|member| member.kind.clone()));
-            let (following, claimed) =
-                tokio::join!(pages.next(), self.write_members(run, project.id, &members));
+            let (following, claimed) = tokio::join!(
+                pages.next(),
+                self.write_members(run, project.id, &members, &claims.complete.claimed)
+            );
             claims.complete.claimed.extend(claimed?);
             next = following?;
         }
@@ -157,12 +172,14 @@ impl Syncer {
         run: &Run,
         project: ProjectId,
         members: &HashSet<Member>,
+        taken: &HashSet<contracts::ids::ResourceId>,
     ) -> Result<Vec<contracts::ids::ResourceId>, store::StoreError> {
         if members.is_empty() {
             return Ok(Vec::new());
         }
         let mut tx = self.pool.begin().await?;
-        let claimed = resource::write_members(&mut tx, run, project, members, self.clock.now()).await?;
+        let claimed =
+            resource::write_members(&mut tx, run, project, members, taken, self.clock.now()).await?;
         tx.commit().await?;
         Ok(claimed)
     }

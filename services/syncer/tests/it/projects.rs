@@ -287,9 +287,10 @@ async fn what_is_being_destroyed_keeps_its_tenant_to_the_end() {
     lab.sync::<SyncVolumes>().await;
     lab.sync::<SyncProjects>().await;
     lab.remove("volumes", "11111111-1111-4111-8111-111111111111").await;
+    // As soon as its own listing misses it, no project's silence takes it away.
     for _ in 0..4 {
-        lab.sync::<SyncProjects>().await;
         lab.sync::<SyncVolumes>().await;
+        lab.sync::<SyncProjects>().await;
     }
     let row = sqlx::query!("select status, tenant_id from syncer.cloud_resources where name = 'shop-data'")
         .fetch_one(&mut lab.superuser().await)
