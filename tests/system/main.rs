@@ -4,5 +4,6 @@ mod authorization;
 mod doors;
 mod gateway;
 mod inventory;
+mod provider;
 mod schedules;
 mod story;

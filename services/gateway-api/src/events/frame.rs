@@ -42,13 +42,28 @@ pub(crate) fn event(event: &TailedEvent) -> Option<Bytes> {
     Some(Bytes::from(block))
 }
 
-/// A line that readers ignore; it shows that the stream is alive, or why it ends.
+/// A block without data that tells the reader its place: one that has not had an event yet resumes from there.
+fn place(seen: u64, comment: &str) -> Bytes {
+    Bytes::from(format!("id: {seen}\n: {comment}\n\n"))
+}
+
+/// Shows that the stream is alive.
+pub(crate) fn alive(seen: u64) -> Bytes {
+    place(seen, "alive")
+}
+
+/// What a stream begins with: headers are sent at once, and readers that lose it come back after two seconds. With
+/// `missed`, events between the reader's last and the first that is kept are gone, and it is told so.
+pub(crate) fn opening(seen: u64, missed: Option<(u64, u64)>) -> Bytes {
+    let gap =
+        missed.map(|(after, first)| format!("event: gap\ndata: {{\"after\":{after},\"first\":{first}}}\n"));
+    Bytes::from(format!("retry: 2000\nid: {seen}\n: open\n{}\n", gap.unwrap_or_default()))
+}
+
+/// A line that readers ignore: why the stream ends.
 pub(crate) fn comment(text: &'static str) -> Bytes {
     Bytes::from(format!(": {text}\n\n"))
 }
-
-/// What a stream begins with: headers are sent at once, and readers that lose it come back after two seconds.
-pub(crate) const OPENING: Bytes = Bytes::from_static(b"retry: 2000\n: open\n\n");
 
 #[cfg(test)]
 mod tests {
@@ -75,6 +90,14 @@ mod tests {
              \"type\":\"evt.syncer.resource.updated.v1\",\"subject\":\"evt.syncer.resource.updated.v1.x\",\
              \"time\":\"2026-01-02T03:04:05Z\",\"data\":{  \"a\": \"x\\ny\"  }}\n\n"
         );
+    }
+
+    #[test]
+    fn an_opening_tells_the_place_and_what_was_missed() {
+        assert_eq!(opening(7, None), "retry: 2000\nid: 7\n: open\n\n");
+        let gap = "retry: 2000\nid: 0\n: open\nevent: gap\ndata: {\"after\":90,\"first\":1}\n\n";
+        assert_eq!(opening(0, Some((90, 1))), gap);
+        assert_eq!(alive(7), "id: 7\n: alive\n\n");
     }
 
     #[test]

@@ -43,12 +43,8 @@ pub(crate) async fn stream(
     let filter: Filter = parameters.optional("subject")?.unwrap_or_default();
     let after = last_event_id(&headers)?;
     let slot = gateway.slots.take(&caller)?;
-    let (_, last) = gateway.nats.events_bounds().await.map_err(unavailable)?;
-    // Waiting for a place that does not exist yet would skip everything up to it.
-    if after.is_some_and(|after| after > last) {
-        return Err(refuse_id("is not the id of an event; connect without it").into());
-    }
-    let seen = after.unwrap_or(last);
+    let (first, last) = gateway.nats.events_bounds().await.map_err(unavailable)?;
+    let (seen, missed) = resume(after, first, last);
     let tail = gateway.nats.tail_events(filter.into_subjects(), Some(seen)).await.map_err(unavailable)?;
     let left = Duration::from_secs(caller.expires_at().saturating_sub(clock::unix_seconds()));
     let now = Instant::now();
@@ -59,7 +55,7 @@ pub(crate) async fn stream(
         ends_at: now + left.min(LIFETIME),
         heartbeat_at: now + HEARTBEAT,
         draining: gateway.draining.clone(),
-        stage: Stage::Opening,
+        stage: Stage::Opening { missed },
         _slot: slot,
     };
     let blocks = stream::unfold(feed, |mut feed| async move {
@@ -84,6 +80,18 @@ fn refuse_id(detail: &str) -> Problem {
     Problem::unprocessable("Last-Event-ID", detail)
 }
 
+/// Where a reader goes on, and the gap it must be told of: after its last event and before the first that is kept.
+fn resume(after: Option<u64>, first: u64, last: u64) -> (u64, Option<(u64, u64)>) {
+    match after {
+        None => (last, None),
+        // Places beyond the end are of a stream that was lost and rebuilt since: from its beginning.
+        Some(after) if after > last => (first.saturating_sub(1), Some((after, first))),
+        // What lies between has aged out.
+        Some(after) if after + 1 < first => (first - 1, Some((after, first))),
+        Some(after) => (after, None),
+    }
+}
+
 /// The place of the last event that the reader has seen.
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
     let mut values = headers.get_all(&LAST_EVENT_ID).iter();
@@ -98,7 +106,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
 /// Where a stream stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    Opening,
+    Opening { missed: Option<(u64, u64)> },
     Running,
     Ended,
 }
@@ -123,9 +131,9 @@ impl Feed {
     async fn next(&mut self) -> Option<Bytes> {
         match self.stage {
             Stage::Ended => return None,
-            Stage::Opening => {
+            Stage::Opening { missed } => {
                 self.stage = Stage::Running;
-                return Some(frame::OPENING);
+                return Some(frame::opening(self.seen, missed));
             }
             Stage::Running => {}
         }
@@ -145,7 +153,7 @@ impl Feed {
                     }
                     None => break self.end("the stream broke off; connect again"),
                 },
-                () = sleep_until(self.heartbeat_at) => break frame::comment("alive"),
+                () = sleep_until(self.heartbeat_at) => break frame::alive(self.seen),
             }
         };
         self.heartbeat_at = Instant::now() + HEARTBEAT;
@@ -177,6 +185,17 @@ impl Feed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_goes_on_where_it_was_or_is_told_what_it_missed() {
+        assert_eq!(resume(None, 1, 9), (9, None));
+        assert_eq!(resume(Some(4), 1, 9), (4, None));
+        assert_eq!(resume(Some(9), 1, 9), (9, None));
+        assert_eq!(resume(Some(4), 5, 9), (4, None));
+        assert_eq!(resume(Some(3), 5, 9), (4, Some((3, 5))));
+        assert_eq!(resume(Some(90), 1, 9), (0, Some((90, 1))));
+        assert_eq!(resume(Some(90), 0, 0), (0, Some((90, 0))));
+    }
 
     #[test]
     fn a_last_event_id_is_a_place_or_refused() {

@@ -13,6 +13,8 @@ use crate::{auth::Caller, problem::Failure};
 const PER_SUBJECT: usize = 5;
 /// Most streams of one tenant.
 const PER_TENANT: usize = 100;
+/// Most streams in all: the rest of the connections is for everything else.
+const IN_ALL: usize = 384;
 
 /// The streams that are open, by tenant and subject. Clones share one count.
 #[derive(Clone, Default)]
@@ -33,10 +35,11 @@ impl Slots {
     /// Takes a slot, or refuses with 429.
     pub(crate) fn take(&self, caller: &Caller) -> Result<Slot, Failure> {
         let mut tenants = self.lock();
+        let in_all: usize = tenants.values().flat_map(HashMap::values).sum();
         let subjects = tenants.entry(caller.tenant().clone()).or_default();
         let of_tenant: usize = subjects.values().sum();
         let of_subject = subjects.get(caller.subject()).copied().unwrap_or_default();
-        if of_subject >= PER_SUBJECT || of_tenant >= PER_TENANT {
+        if of_subject >= PER_SUBJECT || of_tenant >= PER_TENANT || in_all >= IN_ALL {
             return Err(Problem::new(
                 429,
                 "Too Many Requests",
