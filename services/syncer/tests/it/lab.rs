@@ -187,8 +187,8 @@ fn received() -> Received {
         headers: BTreeMap::new(),
         body: Default::default(),
         key: String::new(),
-        // A first projects sync has waited its turn.
-        deliveries: 2,
+        // A first projects sync has waited long enough, whatever else is on its first run.
+        deliveries: 1_000,
         consumer: String::new(),
     }
 }
