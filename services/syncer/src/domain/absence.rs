@@ -21,7 +21,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn is_suspicious(self) -> bool {
+    /// Whether the loss is too large to be believed without an operator's word.
+    pub fn is_suspicious(self) -> bool {
         self.missing > MISSING_BELIEVED && self.missing * 100 > self.known * MISSING_PERCENT_BELIEVED
     }
 

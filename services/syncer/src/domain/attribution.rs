@@ -15,7 +15,7 @@
 use contracts::{
     TenantId,
     ids::ProjectId,
-    syncer::{Listing, ResourceKind},
+    syncer::{Listing, ResourceKind, ResourceState},
 };
 use digitalocean::Urn;
 
@@ -99,7 +99,7 @@ pub struct Member {
 /// The resource that a URN means. Every alias of a resource gives the same one; a kind that nobody knows keeps
 /// its own name.
 pub fn member(urn: &Urn) -> Member {
-    let known = match urn.kind.as_str() {
+    let known = match urn.kind.to_ascii_lowercase().as_str() {
         "droplet" => Some(ResourceKind::Droplet),
         "volume" => Some(ResourceKind::Volume),
         "domain" => Some(ResourceKind::DnsZone),
@@ -135,6 +135,17 @@ pub struct Home {
     pub project: Option<ProjectId>,
     /// The tenant; `None`: nobody's.
     pub tenant: Option<TenantId>,
+}
+
+/// A resource given to a home. A deployment is its tenant's, so a change of tenant ends it.
+pub fn given_to(before: &ResourceState, home: &Home) -> ResourceState {
+    let same_tenant = before.tenant_id == home.tenant;
+    ResourceState {
+        cloud_project_id: home.project,
+        tenant_id: home.tenant.clone(),
+        deployment_id: before.deployment_id.filter(|_| same_tenant),
+        ..before.clone()
+    }
 }
 
 /// A living resource that no project claimed in a complete walk.
@@ -288,7 +299,19 @@ mod tests {
         check_urn("do:reservedipv6:2604:a880::1", expect!["reservedipv6 2604:a880::1"]);
         check_urn("do:vpc:v", expect!["vpc v"]);
         check_urn("do:warp-Drive:x", expect!["warp_drive x"]);
+        check_urn("do:Droplet:7", expect!["droplet 7"]);
+        check_urn("do:ReservedIP:203.0.113.9", expect!["floating_ip 203.0.113.9"]);
         check_urn("do:9$:x", expect!["unknown do:9$:x"]);
+    }
+
+    #[test]
+    fn a_deployment_stays_with_its_tenant() {
+        let deployment = Some("00000000-0000-0000-0000-0000000000dd".parse().unwrap());
+        let mut before = crate::domain::change::tests::state();
+        (before.tenant_id, before.deployment_id) = (home(7, "acme").tenant, deployment);
+        assert_eq!(given_to(&before, &home(8, "acme")).deployment_id, deployment);
+        assert_eq!(given_to(&before, &home(8, "globex")).deployment_id, None);
+        assert_eq!(given_to(&before, &internal()).deployment_id, None);
     }
 
     fn any_home() -> impl Strategy<Value = Home> {

@@ -2,7 +2,7 @@
 
 use contracts::{
     Problem,
-    syncer::{ClassifyResource, Resource, ResourceKind, ResourceState},
+    syncer::{ClassifyResource, Resource, ResourceKind},
 };
 use messaging::{Execute, Refusal};
 use sqlx::PgConnection;
@@ -10,6 +10,7 @@ use sqlx::PgConnection;
 use crate::{
     Syncer,
     domain::{
+        attribution::{Home, given_to},
         change::{Change, Happening, differences},
         reconcile::ATTR_PURPOSE,
     },
@@ -27,7 +28,8 @@ impl Execute<ClassifyResource> for Syncer {
                           whatever is in a project takes its tenant: classify the project";
             return Err(Problem::unprocessable("/id", detail).into());
         }
-        let mut after = ResourceState { tenant_id: command.tenant_id, ..before.clone() };
+        let home = Home { project: before.cloud_project_id, tenant: command.tenant_id };
+        let mut after = given_to(&before, &home);
         if let Some(purpose) = command.purpose {
             after.attrs.insert(ATTR_PURPOSE.to_owned(), purpose.into());
         }

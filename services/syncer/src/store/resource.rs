@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::{StoreError, listing, lock_inventory, storable};
 use crate::domain::{
     absence::{STRIKES_MAX, Tally},
-    attribution::{Home, Member, Unclaimed, is_listed},
+    attribution::{Custom, Home, LISTED_KINDS, Member, Unclaimed, custom, given_to, is_listed},
     change::{Change, Happening, differences},
     listing::Run,
     observation::{Observed, PROVIDER},
@@ -550,12 +550,7 @@ pub async fn attribute(
         let changes: Vec<Change> = before
             .into_values()
             .filter_map(|before| {
-                let after = ResourceState {
-                    cloud_project_id: home.project,
-                    tenant_id: home.tenant.clone(),
-                    version: before.version + 1,
-                    ..before.clone()
-                };
+                let after = ResourceState { version: before.version + 1, ..given_to(&before, home) };
                 let changes = differences(&before, &after);
                 (!changes.is_empty())
                     .then_some(Change { state: after, happening: Happening::Tagged(changes) })
@@ -564,7 +559,8 @@ pub async fn attribute(
         let moved: Vec<Uuid> = changes.iter().map(|change| change.state.id.as_uuid()).collect();
         sqlx::query!(
             "update syncer.cloud_resources
-             set cloud_project_id = $2, tenant_id = $3, version = version + 1
+             set cloud_project_id = $2, tenant_id = $3, version = version + 1,
+                 deployment_id = case when tenant_id is not distinct from $3 then deployment_id end
              where id = any($1)",
             &moved,
             home.project.map(ProjectId::as_uuid),
@@ -617,11 +613,13 @@ pub async fn classify(
     now: DateTime<Utc>,
 ) -> Result<(), StoreError> {
     sqlx::query!(
-        "update syncer.cloud_resources set attrs = $2, tenant_id = $3, version = $4 where id = $1",
+        "update syncer.cloud_resources set attrs = $2, tenant_id = $3, version = $4, deployment_id = $5
+         where id = $1",
         change.state.id.as_uuid(),
         Value::Object(change.state.attrs.clone()),
         change.state.tenant_id.as_ref().map(TenantId::as_str),
         change.state.version,
+        change.state.deployment_id.map(DeploymentId::as_uuid),
     )
     .execute(&mut *tx)
     .await?;
@@ -708,6 +706,32 @@ pub async fn member_kinds(tx: &mut PgConnection) -> Result<Vec<ResourceKind>, St
     let kinds = sqlx::query_scalar!("select distinct kind from syncer.cloud_resources").fetch_all(tx).await?;
     let kinds = kinds.iter().map(|text| kind(Uuid::nil(), text)).collect::<Result<Vec<_>, _>>()?;
     Ok(kinds.into_iter().filter(|kind| !is_listed(kind)).collect())
+}
+
+/// How many living resources each of the projects has that only it can claim. What its own listing misses does not
+/// count: it is no loss of the project's.
+pub async fn members_of(
+    tx: &mut PgConnection,
+    projects: &[ProjectId],
+) -> Result<HashMap<ProjectId, i64>, StoreError> {
+    let projects: Vec<Uuid> = projects.iter().map(|id| id.as_uuid()).collect();
+    let names = |kinds: &mut dyn Iterator<Item = &ResourceKind>| -> Vec<String> {
+        kinds.map(|kind| kind.as_str().to_owned()).collect()
+    };
+    let unclaimable =
+        |kind: &&ResourceKind| matches!(custom(kind), Custom::FollowsParent | Custom::Unclaimable);
+    let rows = sqlx::query!(
+        r#"select cloud_project_id as "project!", count(*) as "members!" from syncer.cloud_resources
+           where cloud_project_id = any($1) and deleted_at is null and kind <> all($2)
+             and (stale_strike_count = 0 or kind <> all($3))
+           group by cloud_project_id"#,
+        &projects,
+        &names(&mut LISTED_KINDS.iter().filter(unclaimable)),
+        &names(&mut LISTED_KINDS.iter()),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (ProjectId::from_uuid(row.project), row.members)).collect())
 }
 
 /// How many living resources of each kind there are, and how many a run did not see.

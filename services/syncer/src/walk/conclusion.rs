@@ -1,10 +1,10 @@
 //! What a complete walk means for what it did not show: strikes, and where the unclaimed belong.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contracts::{
-    ids::ResourceId,
+    ids::{ProjectId, ResourceId},
     syncer::{Listing, ResourceKind},
 };
 use sqlx::PgConnection;
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::Complete;
 use crate::{
     domain::{
-        absence::{self, Tally},
+        absence::{self, Tally, Verdict},
         attribution::{Custom, FALLBACK_PROJECT, Home, LISTED_KINDS, Settlement, custom, kind_of, settle},
         listing::{self, Announcement, Conclusion, Run},
     },
@@ -82,7 +82,7 @@ async fn conclude_kind(
         && let Some(fallback) = store::project::find_by_name(tx, FALLBACK_PROJECT).await?
     {
         let settled = Settled::of(tx, run, complete, Candidates::HomelessOf(&kinds), &fallback).await?;
-        settled.carry_out(tx, now).await?;
+        carry_out(tx, settled.moves, now).await?;
     }
     Ok(conclusion)
 }
@@ -96,30 +96,43 @@ async fn conclude_projects(
     let kinds = resource::member_kinds(tx).await?;
     let mut tallies = resource::tallies(tx, run, &kinds).await?;
     tallies.push(store::project::tally(tx, run).await?);
-    // A tally in which only absences can be struck; what lost its project is judged with them.
     let absent = anything_missing(&tallies);
+    let hold = store::listing::hold(tx, run.listing).await?;
+    let absences = absence::judge(complete.seen, &tallies, hold.confirmed_missing);
 
     let fallback = store::project::find_by_name(tx, FALLBACK_PROJECT).await?.unwrap_or_default();
     let (claimable, others): (Vec<ResourceKind>, Vec<ResourceKind>) =
         LISTED_KINDS.into_iter().partition(|kind| matches!(custom(kind), Custom::Claimed | Custom::Zone));
     let settled = Settled::of(tx, run, complete, Candidates::Of(&claimable), &fallback).await?;
-    // A project that is left by what it held is the account's business; that every project is left by everything
-    // is not believed.
-    if settled.tally.missing == settled.tally.known && settled.tally.known > 10 {
-        tallies.push(settled.tally);
+    // What leaves its project is the account's business, however much it is. Only a project that is suddenly
+    // empty is not believed, and only what was in it stays where it is.
+    let emptied: Vec<ProjectId> = settled.from_silent.keys().copied().collect();
+    let mut held = HashSet::new();
+    for (project, members) in resource::members_of(tx, &emptied).await? {
+        let tally = Tally { known: members, missing: members };
+        if tally.is_suspicious() {
+            held.insert(project);
+            tallies.push(tally);
+        }
     }
 
     let conclusion = judge(tx, run.listing, complete.seen, &tallies, now).await?;
-    if conclusion.strikes {
-        if absent {
-            resource::strike(tx, run, &kinds, now).await?;
-            store::project::strike(tx, run, now).await?;
-        }
-        settled.carry_out(tx, now).await?;
-        // After their parents.
-        let settled = Settled::of(tx, run, complete, Candidates::Of(&others), &fallback).await?;
-        settled.carry_out(tx, now).await?;
+    if matches!(absences, Verdict::Held(_)) {
+        return Ok(conclusion);
     }
+    if absent {
+        resource::strike(tx, run, &kinds, now).await?;
+        store::project::strike(tx, run, now).await?;
+    }
+    carry_out(tx, settled.moves, now).await?;
+    for (project, moves) in settled.from_silent {
+        if conclusion.strikes || !held.contains(&project) {
+            carry_out(tx, moves, now).await?;
+        }
+    }
+    // After their parents.
+    let settled = Settled::of(tx, run, complete, Candidates::Of(&others), &fallback).await?;
+    carry_out(tx, settled.moves, now).await?;
     Ok(conclusion)
 }
 
@@ -131,16 +144,20 @@ pub async fn leaves_any(tx: &mut PgConnection, run: &Run, complete: &Complete) -
         .filter(|kind| matches!(custom(kind), Custom::Claimed | Custom::Zone))
         .collect();
     let settled = Settled::of(tx, run, complete, Candidates::Of(&claimable), &fallback).await?;
-    Ok(settled.tally.missing > 0)
+    Ok(settled.leaving)
 }
 
 /// Where the unclaimed belong.
 #[derive(Default)]
 struct Settled {
-    moves: HashMap<Home, Vec<ResourceId>>,
-    /// Resources in projects other than `skyai-internal`, and how many of them lost theirs.
-    tally: Tally,
+    moves: Moves,
+    /// The same, of what was in projects that showed nothing at all.
+    from_silent: HashMap<ProjectId, Moves>,
+    /// Whether anything leaves a project other than `skyai-internal`.
+    leaving: bool,
 }
+
+type Moves = HashMap<Home, Vec<ResourceId>>;
 
 impl Settled {
     async fn of(
@@ -157,27 +174,27 @@ impl Settled {
             let Some(last) = candidates.last() else { return Ok(settled) };
             after = Some(last.id);
             for candidate in candidates {
-                let claimed = complete.claimed.contains(&candidate.id);
-                let home = &candidate.resource.home;
-                if home.project.is_some() && home.project != fallback.project && !candidate.resource.missing {
-                    settled.tally.known += 1;
-                    settled.tally.missing += i64::from(!claimed);
-                }
-                if claimed {
+                if complete.claimed.contains(&candidate.id) {
                     continue;
                 }
-                match settle(&candidate.resource, fallback) {
-                    Settlement::Stay => {}
-                    Settlement::Move(home) => settled.moves.entry(home).or_default().push(candidate.id),
-                }
+                let Settlement::Move(home) = settle(&candidate.resource, fallback) else { continue };
+                let left = candidate.resource.home.project;
+                settled.leaving |= left.is_some() && left != fallback.project;
+                let moves = match left {
+                    Some(project) if complete.silent.contains(&project) => {
+                        settled.from_silent.entry(project).or_default()
+                    }
+                    Some(_) | None => &mut settled.moves,
+                };
+                moves.entry(home).or_default().push(candidate.id);
             }
         }
     }
+}
 
-    async fn carry_out(self, tx: &mut PgConnection, now: DateTime<Utc>) -> Result<(), StoreError> {
-        for (home, ids) in &self.moves {
-            resource::attribute(tx, ids, home, None, store::storable(now)).await?;
-        }
-        Ok(())
+async fn carry_out(tx: &mut PgConnection, moves: Moves, now: DateTime<Utc>) -> Result<(), StoreError> {
+    for (home, ids) in &moves {
+        resource::attribute(tx, ids, home, None, store::storable(now)).await?;
     }
+    Ok(())
 }

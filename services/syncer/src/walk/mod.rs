@@ -11,7 +11,7 @@ mod projects;
 use std::collections::HashSet;
 
 use contracts::{
-    ids::ResourceId,
+    ids::{ProjectId, ResourceId},
     syncer::{Listing, ResourceKind},
 };
 use digitalocean::{Client, Error, Pages, Row, SnapshotSource, Walk};
@@ -50,6 +50,8 @@ pub struct Complete {
     pub seen: u64,
     /// What projects claim; empty for other listings.
     pub claimed: HashSet<ResourceId>,
+    /// The projects that claim nothing at all; empty for other listings.
+    pub silent: HashSet<ProjectId>,
 }
 
 /// A walk broke off.
@@ -214,7 +216,7 @@ impl Syncer {
             }
             Listing::DropletBackups => self.walk_backups(run).await?,
         };
-        Ok(Complete { seen, claimed: HashSet::new() })
+        Ok(Complete { seen, ..Complete::default() })
     }
 
     /// Walks a listing of one kind and writes its pages. Returns how many rows there are.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use contracts::{ids::ProjectId, syncer::ResourceKind};
-use digitalocean::{Client, NewProject, Walk};
+use digitalocean::{Client, NewProject, Urn, Walk};
 use tracing::{error, info, warn};
 
 use super::{Complete, SecondLook, Source, WalkError, conclusion};
@@ -24,6 +24,9 @@ use crate::{
 /// One of the provider's own words for a project's purpose; any other comes back changed.
 const FALLBACK_PURPOSE: &str = "Operational / Developer tooling";
 
+/// As much of what is no URN as a log shows.
+const URN_CHARS_SHOWN: usize = 100;
+
 /// A project to be walked.
 struct Found {
     id: ProjectId,
@@ -35,6 +38,8 @@ struct Found {
 struct Claims {
     complete: Complete,
     kinds: HashSet<ResourceKind>,
+    /// Projects that claim something.
+    speaking: HashSet<ProjectId>,
 }
 
 impl Syncer {
@@ -65,6 +70,8 @@ impl Syncer {
             }
             claims.complete.seen = seen;
         }
+        claims.complete.silent =
+            found.iter().map(|project| project.id).filter(|id| !claims.speaking.contains(id)).collect();
         self.describe_members(run, &claims.kinds).await?;
         match no_fallback {
             None => Ok(claims.complete),
@@ -140,6 +147,9 @@ impl Syncer {
             let outcome = self.walk_members_once(run, project, claims).await;
             if let Some(walk) = look.judge("projects.resources", outcome)? {
                 claims.complete.seen += walk.unique;
+                if walk.unique > 0 {
+                    claims.speaking.insert(project.id);
+                }
                 return Ok(());
             }
         }
@@ -155,7 +165,7 @@ impl Syncer {
         let mut next = pages.next().await?;
         while let Some(page) = next {
             // Two aliases of one resource on a page are one member.
-            let members: HashSet<Member> = page.items.iter().map(|row| member(&row.urn)).collect();
+            let members: HashSet<Member> = page.items.iter().filter_map(|row| named(&row.urn)).collect();
             claims.kinds.extend(members.iter().map(|member| member.kind.clone()));
             let (following, claimed) = tokio::join!(
                 pages.next(),
@@ -209,6 +219,18 @@ impl Syncer {
             optional(self.walk_kind(run, full, &source).await)?;
         }
         Ok(())
+    }
+}
+
+/// What a URN names. One that is none names nothing that we could know, so nothing is missed by leaving it out.
+fn named(urn: &str) -> Option<Member> {
+    match Urn::parse(urn) {
+        Ok(urn) => Some(member(&urn)),
+        Err(reason) => {
+            let urn: String = urn.chars().take(URN_CHARS_SHOWN).collect();
+            warn!(urn, reason = failure(&reason), "a member is left out");
+            None
+        }
     }
 }
 

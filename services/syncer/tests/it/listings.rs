@@ -142,6 +142,19 @@ async fn seen_in_between_takes_the_strikes_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_set_back_neither_misses_strikes_nor_doubles_them() {
+    let lab = Lab::start(json!({ "domains": [{ "name": "a.example" }, { "name": "b.example" }] })).await;
+    lab.sync::<SyncDnsZones>().await;
+    lab.remove("domains", "b.example").await;
+    for strikes in ["!", "!!"] {
+        lab.wait_minutes(-30);
+        lab.sync::<SyncDnsZones>().await;
+        let struck = format!("dns_zone a.example active v1 - -\ndns_zone b.example active{strikes} v1 - -");
+        assert_eq!(lab.shown().await, struck);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_listing_that_broke_off_strikes_nobody() {
     let lab = Lab::start(json!({ "droplets": 450 })).await;
     lab.sync::<SyncDroplets>().await;

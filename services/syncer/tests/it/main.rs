@@ -4,5 +4,6 @@ mod commands;
 mod history;
 mod lab;
 mod listings;
+mod membership;
 mod projects;
 mod queries;

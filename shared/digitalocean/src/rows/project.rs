@@ -42,8 +42,8 @@ impl Row for Project {
 /// A resource that belongs to a project.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProjectResource {
-    /// Which resource.
-    pub urn: Urn,
+    /// Which resource, as the provider writes it: one row that is no [`Urn`] must not cost the whole listing.
+    pub urn: Text,
     /// Since when.
     pub assigned_at: Option<DateTime<Utc>>,
     /// `ok`, …
@@ -52,7 +52,7 @@ pub struct ProjectResource {
 
 impl Row for ProjectResource {
     fn key(&self) -> Option<Cow<'_, str>> {
-        Some(self.urn.to_string().into())
+        Some(self.urn.as_str().into())
     }
 }
 
