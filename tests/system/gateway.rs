@@ -117,6 +117,52 @@ async fn events_are_tailed_resumed_and_kept_from_other_tenants() {
     }
 }
 
+/// What an operator does to the streams, past the services.
+async fn jetstream(story: &Story) -> async_nats::jetstream::Context {
+    let nats = &story.world.nats;
+    let password = nats.password("admin").to_owned();
+    let admin = async_nats::ConnectOptions::with_user_and_password("admin".to_owned(), password);
+    async_nats::jetstream::new(admin.connect(nats.url()).await.unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_is_told_of_events_that_are_gone() {
+    let story = Story::begin(&small_account()).await;
+    let (operator, jetstream) = (tokens::operator(), jetstream(&story).await);
+    story.sync("droplets").await;
+    let mut all = Events::open(&story, &operator, "", Some("0")).await;
+    let mut places = Vec::new();
+    while let Some((id, _, _)) = all.next(Duration::from_secs(2)).await {
+        places.push(id.parse::<u64>().unwrap());
+    }
+    assert!(places.len() >= 5, "{places:?}");
+
+    // Aged out: on from the first that is kept.
+    jetstream.get_stream("EVENTS").await.unwrap().purge().sequence(places[3]).await.unwrap();
+    let mut late = Events::open(&story, &operator, "", Some(&places[0].to_string())).await;
+    let limit = Duration::from_secs(5);
+    let gap = late.next(limit).await.expect("a gap");
+    assert_eq!(
+        (gap.0, gap.1.as_str(), gap.2),
+        ((places[3] - 1).to_string(), "gap", json!({ "from": places[0], "to": places[3] }))
+    );
+    assert_eq!(late.next(limit).await.map(|(id, _, _)| id), Some(places[3].to_string()));
+
+    // Lost and stored anew: an open stream ends, and the next one begins with the gap.
+    jetstream.delete_stream("EVENTS").await.unwrap();
+    story.world.provision().await;
+    let ended =
+        tokio::time::timeout(Duration::from_secs(40), async { while all.stream.next().await.is_some() {} });
+    ended.await.expect("a stream of events that are no more does not go on for ever");
+    let last = places[places.len() - 1];
+    let mut again = Events::open(&story, &operator, "", Some(&last.to_string())).await;
+    let (_, kind, gap) = again.next(limit).await.expect("a gap");
+    assert_eq!((kind.as_str(), &gap["from"]), ("gap", &json!(last)));
+    story.post("/api/v1/outbox/syncer/republish", &json!(null)).await;
+    let (id, kind, _) = again.next(limit).await.expect("the events are there again");
+    assert_eq!((id.as_str(), kind.as_str()), ("1", "evt.syncer.resource.discovered.v1"));
+}
+
 /// Resources that only the walk through the projects found.
 async fn by_membership(story: &Story) -> usize {
     story.resources("").await.iter().filter(|resource| resource["kind"] != "droplet").count()
@@ -125,14 +171,7 @@ async fn by_membership(story: &Story) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_poison_job_is_parked_shown_replayed_and_dismissed_over_http() {
     let story = Story::begin(&small_account()).await;
-    let admin = async_nats::ConnectOptions::with_user_and_password(
-        "admin".to_owned(),
-        story.world.nats.password("admin").to_owned(),
-    )
-    .connect(story.world.nats.url())
-    .await
-    .unwrap();
-    let jetstream = async_nats::jetstream::new(admin);
+    let jetstream = jetstream(&story).await;
     for body in ["not json", "[]"] {
         jetstream.publish("job.syncer.volumes.sync.v1", body.into()).await.unwrap().await.unwrap();
     }

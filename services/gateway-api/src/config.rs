@@ -52,7 +52,7 @@ pub struct Config {
     #[arg(id = "JWT_LEEWAY_SECONDS", long = "jwt-leeway-seconds", env = "JWT_LEEWAY_SECONDS", value_name = "JWT_LEEWAY_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=60))]
     pub jwt_leeway_seconds: u64,
 
-    /// Lets pages on http://localhost and any port of it read answers, instead of those on sky-ai.com.
+    /// Lets pages on http://localhost and any port of it read answers, instead of those below sky-ai.com.
     #[arg(id = "CORS_DEV", long = "cors-dev", env = "CORS_DEV", value_name = "CORS_DEV", default_value = "false", default_missing_value = "true", num_args = 0..=1, require_equals = true, action = ArgAction::Set, value_parser = BoolishValueParser::new())]
     pub cors_dev: bool,
 

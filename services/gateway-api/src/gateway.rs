@@ -1,18 +1,19 @@
 //! What every handler needs.
 
-use std::sync::Arc;
-
 use axum::extract::FromRef;
 use messaging::Nats;
 use tokio_util::sync::CancellationToken;
 
-use crate::{auth::Verifier, events::Slots};
+use crate::{
+    auth::{Keys, Verifier},
+    events::Slots,
+};
 
 /// What every handler needs; cheap to clone.
 #[derive(Clone)]
 pub struct Gateway {
-    /// Judges tokens.
-    pub verifier: Arc<Verifier>,
+    /// Judge tokens.
+    pub keys: Keys,
     /// The way to the services.
     pub nats: Nats,
     /// Who reads events, and how many of them.
@@ -24,7 +25,7 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway with nobody reading events yet.
     pub fn new(verifier: Verifier, nats: Nats, draining: CancellationToken) -> Self {
-        Self { verifier: Arc::new(verifier), nats, slots: Slots::default(), draining }
+        Self { keys: Keys::new(verifier), nats, slots: Slots::default(), draining }
     }
 }
 

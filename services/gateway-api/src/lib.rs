@@ -16,6 +16,7 @@ pub mod operation;
 pub mod operations;
 pub mod problem;
 pub mod reply;
+pub mod rotation;
 pub mod router;
 pub mod server;
 

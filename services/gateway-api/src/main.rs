@@ -9,6 +9,7 @@ use gateway_api::{
     config::Config,
     edge::{Cors, Edge},
     gateway::Gateway,
+    rotation,
     server::{self, Listening},
 };
 use messaging::Nats;
@@ -35,6 +36,7 @@ async fn run(config: Config, verifier: Verifier) -> anyhow::Result<()> {
         tracing::warn!("JWT_SECRET is shorter than the {} bytes that HS512 deserves", secret::BYTES_ENOUGH);
     }
     let shutdown = telemetry::shutdown_signal();
+    let hangups = rotation::hangups().context("handle SIGHUP")?;
     let nats = Nats::connect(messaging::Settings {
         url: config.nats.url.clone(),
         user: config.nats.user.clone(),
@@ -63,9 +65,11 @@ async fn run(config: Config, verifier: Verifier) -> anyhow::Result<()> {
         readiness.drain();
     });
     let gateway = Gateway::new(verifier, nats, shutdown.clone());
+    let rotating = tokio::spawn(rotation::follow(hangups, gateway.keys.clone()));
     server::serve(listening, Arc::new(Edge::new(&gateway, cors)), shutdown).await;
 
     not_ready.await.context("leave readiness")?;
+    rotating.abort();
     operations_port.abort();
     telemetry.shutdown().await;
     Ok(())

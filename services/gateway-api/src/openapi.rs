@@ -20,7 +20,11 @@ there is none.";
 
 const EVENTS: &str = "\
 One event a block: id is its place in the stream, event its type, data one line of JSON with id, type, subject, time \
-and data. A comment comes after 15 seconds of silence.";
+and data. The stream begins with a block that has an id and no data, and sends another after 15 seconds of silence: \
+a reader that has had no event yet resumes from there. Send the last id as Last-Event-ID to go on after it. When not \
+all of what came after it is kept any more, or the stored events were lost and rebuilt, the first block is an event \
+`gap` with data {\"from\": the id you sent, \"to\": the first id that is kept}: what lay between is gone, so read the \
+inventory anew. The stream goes on with `to`.";
 
 /// The document.
 pub fn document() -> Value {

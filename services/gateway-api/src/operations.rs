@@ -103,7 +103,7 @@ fn table() -> Vec<Operation> {
             )
             .header(
                 "Last-Event-ID",
-                "The last event seen; what came after it is sent first.",
+                "The last event seen; what came after it is sent first, after an event gap if some of it is gone.",
                 |_| schemars::json_schema!({ "type": "string", "pattern": "^[0-9]{1,20}$" }),
             )
             .content(Content::EventStream)

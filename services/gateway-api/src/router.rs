@@ -68,7 +68,7 @@ fn check(admission: &Admission, request: &mut Request<Body>) -> Result<(), Failu
     let caller = match operation.role {
         Role::Public => return Ok(()),
         Role::Tenant | Role::Operator => {
-            auth::authenticate(&admission.gateway.verifier, request.headers(), clock::unix_seconds())?
+            auth::authenticate(&admission.gateway.keys.current(), request.headers(), clock::unix_seconds())?
         }
     };
     if operation.role == Role::Operator && !caller.is_operator() {

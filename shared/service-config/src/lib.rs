@@ -15,6 +15,6 @@ mod urls;
 pub use database::Database;
 pub use nats::Nats;
 pub use operations::Operations;
-pub use parse::{BAD_CONFIGURATION, Stop, parse, try_parse_from};
+pub use parse::{BAD_CONFIGURATION, Stop, parse, parse_again, try_parse_from};
 pub use secret::{OptionalSecret, Secret, SecretName};
 pub use urls::{InvalidUrl, http_url};

@@ -34,6 +34,12 @@ pub fn parse<T: Parser>() -> T {
     }
 }
 
+/// As [`parse`], without printing or exiting: for what a running process is told to read again. Secrets in files may
+/// have changed by then; the variables and arguments of a process have not.
+pub fn parse_again<T: Parser>() -> Result<T, Stop> {
+    try_parse_from(std::env::args_os())
+}
+
 /// As [`parse`], with the arguments given (the first is the program) and without printing or exiting.
 pub fn try_parse_from<T: Parser>(
     arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>,

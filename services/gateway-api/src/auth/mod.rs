@@ -1,10 +1,12 @@
 //! Tokens: from an `Authorization` header to a [`Caller`], or to the one 401 that all reasons share.
 
 mod caller;
+mod keys;
 pub mod secret;
 mod verifier;
 
 pub use caller::Caller;
+pub use keys::Keys;
 pub use verifier::{Reject, Settings, Verifier, VerifierError};
 
 use http::{HeaderMap, header};

@@ -8,7 +8,7 @@ use url::{Host, Origin, Url};
 pub enum Cors {
     /// Any port of `http://localhost`.
     Development,
-    /// `https://sky-ai.com` and what is below it, on the default port.
+    /// What is below `https://sky-ai.com`, on the default port (SPEC 1.6: `*.sky-ai.com` and nothing else).
     Deployed,
 }
 
@@ -27,9 +27,7 @@ impl Cors {
         let Host::Domain(host) = host else { return false };
         match self {
             Self::Development => scheme == "http" && host == "localhost",
-            Self::Deployed => {
-                scheme == "https" && port == 443 && (host == "sky-ai.com" || host.ends_with(".sky-ai.com"))
-            }
+            Self::Deployed => scheme == "https" && port == 443 && host.ends_with(".sky-ai.com"),
         }
     }
 
@@ -88,7 +86,7 @@ mod tests {
             ("http://evil.com/http://localhost", false, false),
             ("http://user@localhost:3000", false, false),
             ("http://localhost:3000/", false, false),
-            ("https://sky-ai.com", false, true),
+            ("https://sky-ai.com", false, false),
             ("https://app.sky-ai.com", false, true),
             ("https://a.b.sky-ai.com", false, true),
             ("https://APP.Sky-AI.com", false, true),

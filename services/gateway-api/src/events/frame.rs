@@ -55,8 +55,7 @@ pub(crate) fn alive(seen: u64) -> Bytes {
 /// What a stream begins with: headers are sent at once, and readers that lose it come back after two seconds. With
 /// `missed`, events between the reader's last and the first that is kept are gone, and it is told so.
 pub(crate) fn opening(seen: u64, missed: Option<(u64, u64)>) -> Bytes {
-    let gap =
-        missed.map(|(after, first)| format!("event: gap\ndata: {{\"after\":{after},\"first\":{first}}}\n"));
+    let gap = missed.map(|(from, to)| format!("event: gap\ndata: {{\"from\":{from},\"to\":{to}}}\n"));
     Bytes::from(format!("retry: 2000\nid: {seen}\n: open\n{}\n", gap.unwrap_or_default()))
 }
 
@@ -95,7 +94,7 @@ mod tests {
     #[test]
     fn an_opening_tells_the_place_and_what_was_missed() {
         assert_eq!(opening(7, None), "retry: 2000\nid: 7\n: open\n\n");
-        let gap = "retry: 2000\nid: 0\n: open\nevent: gap\ndata: {\"after\":90,\"first\":1}\n\n";
+        let gap = "retry: 2000\nid: 0\n: open\nevent: gap\ndata: {\"from\":90,\"to\":1}\n\n";
         assert_eq!(opening(0, Some((90, 1))), gap);
         assert_eq!(alive(7), "id: 7\n: alive\n\n");
     }

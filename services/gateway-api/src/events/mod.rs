@@ -7,7 +7,7 @@ mod filter;
 mod frame;
 mod slots;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -18,19 +18,36 @@ use bytes::Bytes;
 use contracts::{Problem, TenantId};
 use futures::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use messaging::tail::{EventTail, TailError, TailedEvent};
-use tokio::time::{Instant, sleep_until};
+use messaging::{
+    Nats,
+    tail::{EventTail, TailError, TailedEvent},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_util::sync::CancellationToken;
 
 use self::{filter::Filter, slots::Slot};
-use crate::{auth::Caller, clock, gateway::Gateway, input::Parameters, problem::Failure};
+use crate::{
+    auth::{Caller, Verifier},
+    clock,
+    gateway::Gateway,
+    input::Parameters,
+    problem::Failure,
+};
 
 pub use slots::Slots;
 
 /// After this much silence a comment says that the stream is alive.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// How long the question where the stream ends may take.
+const BOUNDS_TIMEOUT: Duration = Duration::from_secs(1);
 /// A stream ends after this long, however long its token lasts: roles change, and replicas are to be balanced.
 const LIFETIME: Duration = Duration::from_secs(60 * 60);
+
+/// Said to a reader whose place is beyond the end.
+const REBUILT: &str = "events were lost and are stored anew; connect again";
 
 static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
@@ -50,11 +67,14 @@ pub(crate) async fn stream(
     let now = Instant::now();
     let feed = Feed {
         tail,
+        nats: gateway.nats.clone(),
         seen,
+        behind: false,
         tenant: (!caller.is_operator()).then(|| caller.tenant().clone()),
         ends_at: now + left.min(LIFETIME),
         heartbeat_at: now + HEARTBEAT,
         draining: gateway.draining.clone(),
+        replaced: gateway.keys.replacements(),
         stage: Stage::Opening { missed },
         _slot: slot,
     };
@@ -114,14 +134,19 @@ enum Stage {
 /// One reader's stream.
 struct Feed {
     tail: EventTail,
+    nats: Nats,
     /// The last place passed. After a lost connection the client library reads from the beginning if nothing
     /// had come before, so what lies behind is skipped here.
     seen: u64,
+    /// Whether the latest that came lay behind.
+    behind: bool,
     /// Whose events; `None`: everyone's.
     tenant: Option<TenantId>,
     ends_at: Instant,
     heartbeat_at: Instant,
     draining: CancellationToken,
+    /// Other secrets for tokens: the one that opened this stream may be good no more.
+    replaced: watch::Receiver<Arc<Verifier>>,
     stage: Stage,
     _slot: Slot,
 }
@@ -141,11 +166,18 @@ impl Feed {
             tokio::select! {
                 biased;
                 () = self.draining.cancelled() => break self.end("this gateway is going away; connect again"),
+                _ = self.replaced.changed() => break self.end("secrets were changed; connect again"),
                 () = sleep_until(self.ends_at) => break self.end("time is up; connect again"),
                 event = self.tail.next() => match event {
-                    Some(Ok(event)) => if let Some(block) = self.pass(&event) {
-                        break block;
-                    },
+                    Some(Ok(event)) => {
+                        let first_behind = event.sequence <= self.seen && !self.behind;
+                        if first_behind && self.is_rebuilt().await {
+                            break self.end(REBUILT);
+                        }
+                        if let Some(block) = self.pass(&event) {
+                            break block;
+                        }
+                    }
                     Some(Err(error)) => {
                         let error: &dyn std::error::Error = &error;
                         tracing::warn!(error, "a stream of events broke off");
@@ -153,16 +185,29 @@ impl Feed {
                     }
                     None => break self.end("the stream broke off; connect again"),
                 },
-                () = sleep_until(self.heartbeat_at) => break frame::alive(self.seen),
+                () = sleep_until(self.heartbeat_at) => {
+                    if self.is_rebuilt().await {
+                        break self.end(REBUILT);
+                    }
+                    break frame::alive(self.seen);
+                }
             }
         };
         self.heartbeat_at = Instant::now() + HEARTBEAT;
         Some(block)
     }
 
+    /// Whether what is stored ends before the reader's place: it was lost and is being rebuilt, so that the places
+    /// of this stream mean nothing any more. One that connects again is told of the gap.
+    async fn is_rebuilt(&mut self) -> bool {
+        let bounds = timeout(BOUNDS_TIMEOUT, self.nats.events_bounds()).await;
+        matches!(bounds, Ok(Ok((_, last))) if last < self.seen)
+    }
+
     /// The block of an event that the reader has not seen and may see.
     fn pass(&mut self, event: &TailedEvent) -> Option<Bytes> {
-        if event.sequence <= self.seen {
+        self.behind = event.sequence <= self.seen;
+        if self.behind {
             return None;
         }
         self.seen = event.sequence;

@@ -36,17 +36,22 @@ impl Slots {
     pub(crate) fn take(&self, caller: &Caller) -> Result<Slot, Failure> {
         let mut tenants = self.lock();
         let in_all: usize = tenants.values().flat_map(HashMap::values).sum();
-        let subjects = tenants.entry(caller.tenant().clone()).or_default();
-        let of_tenant: usize = subjects.values().sum();
-        let of_subject = subjects.get(caller.subject()).copied().unwrap_or_default();
+        let subjects = tenants.get(caller.tenant());
+        let of_tenant: usize = subjects.map_or(0, |subjects| subjects.values().sum());
+        let of_subject =
+            subjects.and_then(|subjects| subjects.get(caller.subject())).copied().unwrap_or_default();
         if of_subject >= PER_SUBJECT || of_tenant >= PER_TENANT || in_all >= IN_ALL {
             return Err(Problem::new(
                 429,
                 "Too Many Requests",
-                format!("At most {PER_SUBJECT} streams a caller and {PER_TENANT} a tenant; close one first."),
+                format!(
+                    "At most {PER_SUBJECT} streams a caller, {PER_TENANT} a tenant and {IN_ALL} in all; close one \
+                     first, or come back later."
+                ),
             )
             .into());
         }
+        let subjects = tenants.entry(caller.tenant().clone()).or_default();
         subjects.insert(caller.subject().to_owned(), of_subject + 1);
         metrics::gauge!("event_streams").increment(1.0);
         Ok(Slot {
@@ -98,5 +103,19 @@ mod tests {
         assert!(slots.take(&Caller::named("acme", "one-more")).is_err());
         drop(held);
         assert!(slots.lock().is_empty());
+    }
+
+    #[test]
+    fn streams_leave_connections_for_everything_else() {
+        const { assert!(IN_ALL < crate::server::CONNECTIONS_MAX) };
+        let slots = Slots::default();
+        let take =
+            |index: usize| slots.take(&Caller::named(&format!("tenant-{}", index % 8), &index.to_string()));
+        let held: Vec<Slot> =
+            (0..IN_ALL).map(|index| take(index).unwrap_or_else(|_| unreachable!())).collect();
+        assert_eq!(take(IN_ALL).err().map(|failure| failure.status().as_u16()), Some(429));
+        assert!(slots.take(&Caller::named("elsewhere", "ann")).is_err());
+        drop(held);
+        assert!(slots.lock().is_empty(), "a refusal leaves nothing behind");
     }
 }

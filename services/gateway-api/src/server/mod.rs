@@ -25,21 +25,24 @@ pub const CONNECTIONS_MAX: usize = 512;
 const REFUSALS_MAX: usize = 64;
 /// How long to wait before accepting again when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// A socket of our own is closed when nobody has come for this long …
+/// A socket of our own is served for this long after readiness went off: a balancer needs a moment to see it.
+const GRACE: Duration = Duration::from_secs(2);
+/// After that it is closed when nobody has come for this long …
 const QUIET: Duration = Duration::from_millis(250);
 /// … or after this long, whoever comes.
 const LINGER_MAX: Duration = Duration::from_secs(2);
 /// How long live connections have to make one more request, whose answer tells them to close.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// After this long since the signal whatever still runs is left.
+/// This long after nobody new is taken whatever still runs is left.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Serves until `shutdown`, then drains.
 ///
 /// A request that reaches this process before it closes its connection is answered. First nobody new is
 /// taken: a shared socket is simply left to the successor, whose queue it is as well, while a socket of our
-/// own is kept until its queue is empty. Then every answer tells its connection to close, so that no client
-/// sends on a connection that is just being closed; those that stay silent are closed after two seconds.
+/// own is served for two seconds more, and then until its queue is empty. From the beginning every answer
+/// tells its connection to close, so that no client sends on a connection that is just being closed; those
+/// that stay silent are closed two seconds later.
 pub async fn serve(listening: Listening, edge: Arc<Edge>, shutdown: CancellationToken) {
     let server = Server {
         edge,
@@ -53,13 +56,18 @@ pub async fn serve(listening: Listening, edge: Arc<Edge>, shutdown: Cancellation
         () = server.accept_all(&listener) => {}
         () = shutdown.cancelled() => {}
     }
-    let deadline = Instant::now() + DRAIN_DEADLINE;
     match source {
         Source::Shared => {}
-        Source::Bound => server.accept_the_queue(&listener).await,
+        Source::Bound => {
+            tokio::select! {
+                () = server.accept_all(&listener) => {}
+                () = sleep(GRACE) => {}
+            }
+            server.accept_the_queue(&listener).await;
+        }
     }
     drop(listener);
-    server.drain(deadline).await;
+    server.drain(Instant::now() + DRAIN_DEADLINE).await;
 }
 
 struct Server {

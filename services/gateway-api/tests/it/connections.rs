@@ -139,5 +139,22 @@ async fn a_draining_gateway_answers_and_says_goodbye() {
     live.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
     drop(live);
-    timeout(Duration::from_secs(1), served.task).await.unwrap().unwrap();
+    timeout(Duration::from_secs(4), served.task).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_socket_of_our_own_is_served_until_a_balancer_has_seen_that_we_go() {
+    let served = serve().await;
+    let told = Instant::now();
+    served.shutdown.cancel();
+    let ask = b"GET /api/health HTTP/1.1\r\nhost: x\r\n\r\n";
+    while told.elapsed() < Duration::from_millis(1_900) {
+        let answer = exchange(served.addr, ask).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("connection: close"), "{answer}");
+        // Long enough for the queue to be quiet in between.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+    }
+    timeout(Duration::from_secs(4), served.task).await.unwrap().unwrap();
+    assert!(told.elapsed() >= Duration::from_secs(2));
+    assert!(TcpStream::connect(served.addr).await.is_err(), "nobody listens any more");
 }

@@ -143,8 +143,9 @@ impl Live {
         let response = request.send().await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["content-type"], "text/event-stream");
-        let mut events = Events { response, text: String::new() };
-        let opening = events.block().await.unwrap();
+        let mut events = Events { response, opening: String::new(), text: String::new() };
+        events.opening = events.block().await.unwrap();
+        let opening = &events.opening;
         assert!(opening.starts_with("retry: 2000\nid: ") && opening.contains("\n: open"), "{opening}");
         events
     }
@@ -152,10 +153,24 @@ impl Live {
 
 struct Events {
     response: Response,
+    opening: String,
     text: String,
 }
 
 impl Events {
+    /// The place that the opening told.
+    fn place(&self) -> u64 {
+        let id = self.opening.lines().find_map(|line| line.strip_prefix("id: "));
+        id.unwrap().parse().unwrap()
+    }
+
+    /// The gap that the opening told of.
+    fn gap(&self) -> Option<(u64, u64)> {
+        let (_, data) = self.opening.split_once("\nevent: gap\ndata: ")?;
+        let data: Value = serde_json::from_str(data).unwrap();
+        Some((data["from"].as_u64().unwrap(), data["to"].as_u64().unwrap()))
+    }
+
     async fn block(&mut self) -> Option<String> {
         loop {
             if let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -329,9 +344,18 @@ async fn events_are_filtered_by_tenant_and_resumed_by_place() {
     assert_eq!(live.events("", &operator, Some(places[1])).await.event().await, (places[2], Value::Null));
     assert_eq!(live.events("", &acme, Some(places[0])).await.event().await.0, places[3]);
     assert_eq!(live.events("", &operator, Some(0)).await.event().await.0, places[0]);
-    // The stream was lost and rebuilt: from its beginning.
-    let beyond = live.events("", &operator, Some(places[3] + 1000)).await.event().await;
-    assert_eq!(beyond.0, places[0]);
+    // The stream was lost and rebuilt: from its beginning, and the reader is told.
+    let far = places[3] + 1000;
+    let mut beyond = live.events("", &operator, Some(far)).await;
+    assert_eq!(beyond.gap(), Some((far, 1)));
+    assert_eq!(beyond.event().await.0, places[0]);
+    // A reader that has had no event resumes by the place it was told at the beginning.
+    let idle = live.events("", &operator, None).await;
+    assert_eq!((idle.place(), idle.gap()), (places[3], None));
+    live.publish(&[Some("later")]).await;
+    let resumed = live.events("", &operator, Some(idle.place())).await.event().await;
+    assert_eq!(resumed, (places[3] + 1, "later".into()));
+    assert_eq!(all.event().await, resumed);
 
     // A sixth stream of one caller is one too many; one given back is free again.
     let held = [

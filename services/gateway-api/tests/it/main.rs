@@ -6,5 +6,6 @@ mod documents;
 mod live;
 mod refusals;
 mod restarts;
+mod rotation;
 mod support;
 mod tokens;
