@@ -9,6 +9,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+/// The file that says that a folder is ours.
+const MARK: &str = "arcadia-state";
+
 /// HS512 wants a key of at least 64 bytes.
 const JWT_SECRET_CHARS: usize = 86;
 
@@ -82,6 +85,21 @@ impl StateDir {
         self.dir.join(name)
     }
 
+    /// Makes the folder ours, for ever: an empty one, or one that was ours before. Whatever else is in it would be
+    /// written over, and deleted by a fresh start.
+    pub fn claim(&self) -> anyhow::Result<()> {
+        let mark = self.dir.join(MARK);
+        if mark.is_file() {
+            return Ok(());
+        }
+        let mut entries = fs::read_dir(&self.dir).with_context(|| format!("read {}", self.dir.display()))?;
+        if entries.next().is_some() {
+            bail!("{} holds files that are not ours; name an empty folder with --state", self.dir.display());
+        }
+        fs::write(&mark, "The state of `cargo up`; `cargo up --fresh` deletes it.\n")
+            .with_context(|| format!("write {}", mark.display()))
+    }
+
     /// Takes the folder for this process, or says who has it.
     pub fn lock(&self) -> anyhow::Result<StateLock> {
         match self.try_lock()? {
@@ -126,7 +144,7 @@ impl StateDir {
         fs::remove_file(self.dir.join("supervisor.json")).ok();
     }
 
-    /// Deletes everything that we ever put here, and nothing else: the folder may be anybody's.
+    /// Deletes everything that we ever put here but the mark.
     pub fn clear(&self) -> anyhow::Result<()> {
         crate::postgres::remove(&self.dir.join("postgres")).context("delete the database")?;
         for name in ["nats", "digitalocean-sim", "logs", "env", "secrets.json", "supervisor.json"] {
@@ -182,5 +200,23 @@ impl Secrets {
             finance_jwt: text(JWT_SECRET_CHARS),
             digitalocean_token: format!("dop_v1_{hex}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_empty_folder_or_our_own_is_claimed() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let state = StateDir::open(Some(folder.path())).expect("it can be used");
+        state.claim().expect("an empty folder is claimed");
+        fs::write(folder.path().join("env"), "x").expect("a file");
+        state.claim().expect("ours is claimed again");
+        let foreign = tempfile::tempdir().expect("a temporary folder");
+        fs::write(foreign.path().join("logs"), "x").expect("a file");
+        let state = StateDir::open(Some(foreign.path())).expect("it can be used");
+        assert!(state.claim().unwrap_err().to_string().contains("not ours"));
     }
 }

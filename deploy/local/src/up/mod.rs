@@ -57,6 +57,7 @@ pub struct SystemOptions {
 /// Runs the system until it is told to stop, or starts it in the background.
 pub async fn up(options: UpOptions) -> anyhow::Result<ExitCode> {
     let state = StateDir::open(options.system.state.as_deref())?;
+    state.claim()?;
     let lock = state.lock()?;
     // Before the build, so that the user learns of it at once.
     let listener = bind(options.system.http)?;

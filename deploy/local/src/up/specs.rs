@@ -171,6 +171,8 @@ pub fn service(
         Service::GatewayApi => {
             env.push(("HTTP_ADDR".to_owned(), options.http.to_string()));
             env.push(("JWT_SECRET".to_owned(), secrets.jwt.clone()));
+            // The front end under development is served from some port of localhost.
+            env.push(("CORS_DEV".to_owned(), "true".to_owned()));
             env.push(("JWT_ISSUER".to_owned(), JWT_ISSUER.to_owned()));
         }
         Service::Meterer | Service::SagaOrchestrator => {}
