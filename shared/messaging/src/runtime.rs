@@ -98,6 +98,9 @@ fn watch_database(
                 Ok(Err(_)) | Err(_) => Err("does not answer".to_owned()),
             };
             drop(sender.send_replace(answer));
+            if let Ok(Ok(seconds)) = tokio::time::timeout(DATABASE_CHECK, oldest_unpublished(&pool)).await {
+                metrics::gauge!("outbox_oldest_unpublished_seconds").set(seconds);
+            }
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(DATABASE_CHECK) => {}
@@ -105,6 +108,17 @@ fn watch_database(
         }
     });
     receiver
+}
+
+/// How long the first message of the outbox has waited, in whole seconds; 0 when none waits. Alert above 30.
+async fn oldest_unpublished(pool: &PgPool) -> Result<u32, sqlx::Error> {
+    let seconds = sqlx::query_scalar!(
+        r#"select coalesce(extract(epoch from now() - (
+             select created_at from outbox where id = (select min(id) from outbox_unpublished)))::bigint, 0) as "seconds!""#,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(u32::try_from(seconds).unwrap_or_default())
 }
 
 /// Row-level security binds neither superusers nor, unless forced, owners: with such a role the service is not

@@ -163,3 +163,36 @@ async fn a_panicking_handler_takes_nobody_with_it() {
     publisher.stop().await;
     subscriber.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_message_that_was_handled_after_all_is_not_handled_again() {
+    let world = World::start().await;
+    let subscriber = run_notes(&world, Arc::new(Notes::default())).await;
+    let mut syncer = world.superuser(Service::Syncer).await;
+    announce(&mut syncer, Uuid::now_v7(), "handled", 1..=1).await;
+    let body = sqlx::query_scalar!("select payload from outbox").fetch_one(&mut syncer).await.unwrap();
+    // The server did not hear that the message was parked, brought it again, and then it could be handled.
+    let mut meterer = world.superuser(Service::Meterer).await;
+    let id = sqlx::query_scalar!(
+        "insert into parked (id, consumer, message_key, subject, headers, payload, reason, deliveries)
+         values (gen_random_uuid(), 'meterer-resource-last', 'k', 's', '{}', $1, 'a test', 1) returning id",
+        body,
+    )
+    .fetch_one(&mut meterer)
+    .await
+    .unwrap();
+    sqlx::query!("insert into inbox (consumer, message_key) values ('meterer-resource-last', 'k')")
+        .execute(&mut meterer)
+        .await
+        .unwrap();
+    let gateway = world.connect("gateway-api").await;
+    let replay = ReplayParked { id: ParkedId::from_uuid(id), actor: actor() };
+    let replied = eventually("it is replayed", async || {
+        gateway.ask(Service::Meterer, &replay, Some(&IdempotencyKey::random())).await
+    })
+    .await;
+    let summary: ParkedSummary = serde_json::from_slice(&replied.body).unwrap();
+    assert_eq!(summary.status, ParkedStatus::Replayed);
+    assert_eq!(seen(&world).await, []);
+    subscriber.stop().await;
+}
