@@ -106,6 +106,16 @@ id_type!(
     "deployment id"
 );
 id_type!(
+    /// One version of a plan: its price and its items, as they were published.
+    PlanVersionId,
+    "plan version id"
+);
+id_type!(
+    /// What binds a deployment to a plan version.
+    SubscriptionId,
+    "subscription id"
+);
+id_type!(
     /// A published event: `ce-id` and `Nats-Msg-Id`.
     EventId,
     "event id"
@@ -114,6 +124,119 @@ id_type!(
     /// A message set aside for an operator.
     ParkedId,
     "parked message id"
+);
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $pattern:literal, $fits:expr) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text itself.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::try_from(text.to_owned())
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = InvalidId;
+
+            fn try_from(text: String) -> Result<Self, InvalidId> {
+                let fits: fn(&str) -> bool = $fits;
+                if fits(&text) { Ok(Self(text)) } else { Err(InvalidId($what)) }
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": $pattern })
+            }
+        }
+    };
+}
+
+fn is_lower_or_digit(c: u8) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
+}
+
+text_type!(
+    /// The stable name of a plan, an add-on or a template: 1 to 40 of `a–z 0–9 _`, beginning with a letter.
+    Code,
+    "code: 1 to 40 of a–z, 0–9 and _, beginning with a letter",
+    "^[a-z][a-z0-9_]{0,39}$",
+    |text| {
+        (1..=40).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|c| is_lower_or_digit(c) || c == b'_')
+    }
+);
+text_type!(
+    /// What usage is counted and priced by: `droplet_hours`, `spaces_gb_month`, `llm_tokens`, … Not a kind of
+    /// resource: several may be counted by one, and one by none.
+    BillingKind,
+    "billing kind: 1 to 40 of a–z, 0–9 and _, beginning with a letter",
+    "^[a-z][a-z0-9_]{0,39}$",
+    |text| {
+        (1..=40).contains(&text.len())
+            && text.starts_with(|c: char| c.is_ascii_lowercase())
+            && text.bytes().all(|c| is_lower_or_digit(c) || c == b'_')
+    }
+);
+text_type!(
+    /// A deployment's name within its tenant, usable as a DNS label: 1 to 63 of `a–z 0–9 -`, neither beginning nor
+    /// ending with a hyphen.
+    Slug,
+    "slug: 1 to 63 of a–z, 0–9 and -, neither beginning nor ending with -",
+    "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$",
+    |text| {
+        (1..=63).contains(&text.len())
+            && !text.starts_with('-')
+            && !text.ends_with('-')
+            && text.bytes().all(|c| is_lower_or_digit(c) || c == b'-')
+    }
+);
+text_type!(
+    /// The LLM gateway's name of one priced request, for ever; also of a correction: 1 to 128 visible ASCII characters.
+    RequestId,
+    "request id: 1 to 128 visible ASCII characters",
+    "^[!-~]{1,128}$",
+    |text| (1..=128).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_graphic())
 );
 
 /// A tenant, as arcadia-app names it: a UUID or a slug of `A–Z a–z 0–9 _ -`, 1 to 64 characters.

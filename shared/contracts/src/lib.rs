@@ -4,6 +4,36 @@
 //! stands once, on its type; streams, consumers, permissions, the catalogue and the AsyncAPI document are
 //! derived from [`catalogue`] and [`streams`].
 
+/// Gives a query its subject and the type of its answer; the field `scope` says whose rows it may see.
+macro_rules! query {
+    ($query:ty => $reply:ty, $subject:literal) => {
+        impl $crate::Message for $query {
+            const SUBJECT: &'static str = $subject;
+        }
+
+        impl $crate::Query for $query {
+            type Reply = $reply;
+
+            fn scope(&self) -> &$crate::Scope {
+                &self.scope
+            }
+        }
+    };
+}
+
+/// Gives a command its subject and the type of its answer.
+macro_rules! command {
+    ($command:ty => $reply:ty, $subject:literal) => {
+        impl $crate::Message for $command {
+            const SUBJECT: &'static str = $subject;
+        }
+
+        impl $crate::Command for $command {
+            type Reply = $reply;
+        }
+    };
+}
+
 pub mod asyncapi;
 pub mod catalogue;
 pub mod envelope;
@@ -18,6 +48,7 @@ pub mod streams;
 pub mod subject;
 
 pub mod biller;
+pub mod llm_gateway;
 pub mod meterer;
 pub mod saga_orchestrator;
 pub mod syncer;

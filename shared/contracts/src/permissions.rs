@@ -45,6 +45,8 @@ pub const ADMIN: &str = "admin";
 pub const OPERATOR: &str = "operator";
 /// The user of the deploy job in the LLM gateway's account.
 pub const LLM_GATEWAY_ADMIN: &str = "llm-gateway-admin";
+/// The user by which meterer reads usage, in the LLM gateway's account.
+pub const METERER_USAGE: &str = "meterer-usage";
 /// The user of arcadia-llm-gateway.
 pub const LLM_GATEWAY: &str = "llm-gateway";
 
@@ -110,6 +112,27 @@ pub fn user(service: Service) -> User {
     User { name, publish, subscribe, answers }
 }
 
+/// The user by which a service follows the stream of another account, in that account; named like what it follows.
+///
+/// A user of its own instead of exports: what is imported keeps neither its subject nor its order of magnitude. It
+/// can only read. The reply subject of a request for messages is not checked, but what it could have the
+/// server publish again is usage, and whoever holds this user decides what usage counts anyway.
+pub fn follower(service: Service) -> User {
+    let mut publish = vec![USER_INFO.to_owned()];
+    let mut name = "";
+    for (_, stream) in streams::FOLLOWED.into_iter().filter(|(follower, _)| *follower == service) {
+        name = METERER_USAGE;
+        let stream = stream.name();
+        publish.push(format!("$JS.API.STREAM.INFO.{stream}"));
+        publish.push(format!("$JS.API.CONSUMER.CREATE.{stream}.*"));
+        publish.push(format!("$JS.API.CONSUMER.INFO.{stream}.*"));
+        publish.push(format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"));
+        publish.push(format!("$JS.API.CONSUMER.DELETE.{stream}.*"));
+    }
+    publish.sort();
+    User { name, publish, subscribe: vec![format!("{}.>", inbox_prefix(name))], answers: false }
+}
+
 fn list(out: &mut String, key: &str, subjects: &[String]) {
     let _infallible = writeln!(out, "        {key}: [");
     for subject in subjects {
@@ -172,6 +195,15 @@ pub fn render() -> String {
         password_variable(LLM_GATEWAY),
         inbox_prefix(LLM_GATEWAY),
     );
+    for (service, _) in streams::FOLLOWED {
+        let user = follower(service);
+        let password = password_variable(user.name);
+        let _infallible =
+            writeln!(out, "      {{ user: {}, password: ${password}, permissions: {{", user.name);
+        list(&mut out, "publish", &user.publish);
+        list(&mut out, "subscribe", &user.subscribe);
+        out.push_str("      } }\n");
+    }
     out.push_str("    ]\n  }\n");
     out.push_str("  SYS { }\n}\nsystem_account: SYS\n");
     out

@@ -111,17 +111,52 @@ pub fn consumers() -> Vec<Consumer> {
             max_ack_pending: 1,
         })
     });
-    let read_models = [Service::Biller, Service::Meterer].into_iter().map(|service| {
-        let subject = <crate::syncer::LastResource as crate::Message>::SUBJECT;
-        Consumer {
-            stream: Stream::Resources,
-            name: consumer_name(service, subject),
-            service,
-            filter: format!("{subject}.*"),
-            max_ack_pending: 2_000,
-        }
+    let read_models = READ_MODELS.into_iter().map(|(service, stream, subject)| Consumer {
+        stream,
+        name: consumer_name(service, subject),
+        service,
+        filter: format!("{subject}.*"),
+        max_ack_pending: 2_000,
     });
-    jobs.chain(read_models).collect()
+    let histories = HISTORIES.into_iter().map(|(service, compacted, subject)| Consumer {
+        stream: Stream::Events,
+        name: history_consumer_name(service, subject),
+        service,
+        filter: compacted.compacts().expect("a history is of what is compacted").0.to_owned(),
+        max_ack_pending: 2_000,
+    });
+    jobs.chain(read_models).chain(histories).collect()
+}
+
+const LAST_RESOURCE: &str = <crate::syncer::LastResource as crate::Message>::SUBJECT;
+const LAST_DEPLOYMENT: &str = <crate::biller::LastDeployment as crate::Message>::SUBJECT;
+
+/// Who keeps a read model of whose last states.
+const READ_MODELS: [(Service, Stream, &str); 4] = [
+    (Service::Biller, Stream::Resources, LAST_RESOURCE),
+    (Service::Meterer, Stream::Resources, LAST_RESOURCE),
+    (Service::Meterer, Stream::Deployments, LAST_DEPLOYMENT),
+    (Service::Syncer, Stream::Deployments, LAST_DEPLOYMENT),
+];
+
+/// Who needs every state, and not just the last: usage is that of the day it was used on.
+const HISTORIES: [(Service, Stream, &str); 1] = [(Service::Meterer, Stream::Resources, LAST_RESOURCE)];
+
+/// The durable consumer by which `service` reads every event behind the state `subject`.
+pub fn history_consumer_name(service: Service, subject: &str) -> String {
+    match subject::parse(subject) {
+        Some(parts) => format!("{}-{}-history", service.name(), parts.entity),
+        None => service.name().to_owned(),
+    }
+}
+
+/// Whose stream of another account is followed by which service.
+pub const FOLLOWED: [(Service, Stream); 1] = [(Service::Meterer, Stream::Usage)];
+
+/// What messages that `service` set aside of a stream it follows are filed under; the short-lived consumers by which it
+/// reads begin with it.
+pub fn follower_name(service: Service, stream: Stream) -> String {
+    format!("{}-{}", service.name(), stream.name().to_lowercase())
 }
 
 /// The durable consumer by which `service` reads `subject`.

@@ -719,6 +719,19 @@ impl Command for ClassifyResource {
     type Reply = Resource;
 }
 
+/// Say which deployment a resource is part of, and so whose it is; or that it is part of none.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LinkResource {
+    /// Which resource.
+    pub id: ResourceId,
+    /// The deployment; `None`: none, and the resource is its project's tenant's again.
+    pub deployment_id: Option<DeploymentId>,
+    /// Who says so.
+    pub actor: Actor,
+}
+
+command!(LinkResource => Resource, "cmd.syncer.resource.link.v1");
+
 /// The loss is real: let absences of a held listing count.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfirmListing {
