@@ -5,7 +5,7 @@ use crate::ports;
 use crate::process::{self, Identity, Process};
 use crate::sources;
 use contracts::Service;
-use contracts::permissions::{self, ADMIN, LLM_GATEWAY, LLM_GATEWAY_ADMIN, OPERATOR};
+use contracts::permissions::{self, ADMIN, LLM_GATEWAY, LLM_GATEWAY_ADMIN, METERER_USAGE, OPERATOR};
 use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -114,7 +114,7 @@ impl std::fmt::Debug for Passwords {
 
 /// Every user that `users.conf` knows.
 pub fn users() -> impl Iterator<Item = &'static str> {
-    Service::ALL.into_iter().map(Service::name).chain([ADMIN, OPERATOR, LLM_GATEWAY_ADMIN, LLM_GATEWAY])
+    Service::ALL.into_iter().map(Service::name).chain([ADMIN, OPERATOR, LLM_GATEWAY_ADMIN, LLM_GATEWAY, METERER_USAGE])
 }
 
 /// A letter first: nats-server reads what a variable holds as a value of its own syntax, and digits make a number.

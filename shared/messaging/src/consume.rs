@@ -26,17 +26,17 @@ use crate::{
     handlers::{Handle, Intended, Perform},
     inbox,
     outcome::{HandlerError, Outcome},
-    parked,
+    parked::{self, Parking},
     subscriptions::{Context, Delivery, How},
 };
 
 /// Failures of one message, seen by this process, before it is parked. Deliveries are more: a wait, an outage or a
 /// restart is no failure of the message's.
-const FAILURES_MAX: u32 = 8;
+pub(crate) const FAILURES_MAX: u32 = 8;
 /// Deliveries after which a message is parked unseen: it probably kills us.
 const DELIVERIES_ABSURD: i64 = 1_000;
 /// How long after each failed delivery the next comes; the last repeats.
-const BACKOFF: [Duration; 5] = [
+pub(crate) const BACKOFF: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),
@@ -67,6 +67,18 @@ struct Panicked;
 /// Runs a handler so that its panic is its failure and not the consumer's end.
 pub(crate) async fn caught<T>(work: impl Future<Output = T>) -> Result<T, HandlerError> {
     AssertUnwindSafe(work).catch_unwind().await.map_err(|_panic| Panicked.into())
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 /// Whether a body is a JSON object at all.
@@ -366,30 +378,33 @@ async fn settle<S>(
             }
         }
     };
-    if matches!(outcome, Outcome::Done | Outcome::Park(_)) {
+    if !matches!(outcome, Outcome::RetryAfter(_)) {
         failures.remove(&received.key);
     }
-    let ack = match outcome {
-        Outcome::Done => AckKind::Ack,
-        Outcome::RetryAfter(delay) => AckKind::Nak(Some(delay)),
-        Outcome::Park(reason) => match park(context, received, &reason).await {
-            Ok(()) => {
-                error!(message.subject = %received.subject, message.key = %received.key, reason, "parked a message");
-                metrics::counter!("messages_parked_total").increment(1);
-                AckKind::Term
-            }
-            Err(error) => {
-                error!(%error, message.subject = %received.subject, "could not park a message; trying again");
-                AckKind::Nak(Some(OUTAGE_DELAY))
-            }
-        },
+    let (reason, waits_for) = match outcome {
+        Outcome::Done => return acknowledge(message, AckKind::Ack).await,
+        Outcome::RetryAfter(delay) => return acknowledge(message, AckKind::Nak(Some(delay))).await,
+        Outcome::Park(reason) => (reason, None),
+        Outcome::Await { reason, thing } => (reason, Some(thing)),
+    };
+    let aside = Parking { received, reason: &reason, waits_for: waits_for.as_deref() };
+    let ack = match park(context, &aside).await {
+        Ok(()) => {
+            error!(message.subject = %received.subject, message.key = %received.key, reason, "parked a message");
+            metrics::counter!("messages_parked_total").increment(1);
+            AckKind::Term
+        }
+        Err(error) => {
+            error!(%error, message.subject = %received.subject, "could not park a message; trying again");
+            AckKind::Nak(Some(OUTAGE_DELAY))
+        }
     };
     acknowledge(message, ack).await;
 }
 
-async fn park<S>(context: &Context<S>, received: &Received, reason: &str) -> Result<(), HandlerError> {
+async fn park<S>(context: &Context<S>, aside: &Parking<'_>) -> Result<(), HandlerError> {
     let mut tx = context.pool.begin().await?;
-    parked::park(&mut tx, context.service, received, reason, Utc::now()).await?;
+    parked::park_all(&mut tx, context.service, std::slice::from_ref(aside), Utc::now()).await?;
     tx.commit().await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{ffi::OsString, sync::OnceLock};
 pub const VARIABLE: &str = "ARCADIA_FAILPOINT";
 
 /// Every place. A test that dies at each of them fails when one is never reached.
-pub const ALL: [&str; 7] = [
+pub const ALL: [&str; 9] = [
     "outbox.read",
     "outbox.published",
     "perform.intended",
@@ -15,6 +15,8 @@ pub const ALL: [&str; 7] = [
     "perform.recorded",
     "handle.handled",
     "handle.committed",
+    "follow.taken",
+    "follow.committed",
 ];
 
 static CHOSEN: OnceLock<Option<OsString>> = OnceLock::new();

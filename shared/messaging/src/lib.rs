@@ -9,6 +9,7 @@ pub mod connection;
 pub mod discovery;
 pub mod envelope;
 pub mod failpoint;
+pub mod follow;
 pub mod handlers;
 pub mod inbox;
 pub mod outbox;
@@ -28,6 +29,7 @@ mod serve;
 
 pub use connection::{Nats, Settings};
 pub use envelope::Received;
+pub use follow::{Follow, Position};
 pub use handlers::{Answer, Execute, Handle, Intended, Perform, Restate};
 pub use outcome::{HandlerError, Outcome, Refusal};
 pub use request::{IdempotencyKey, Replied};

@@ -14,6 +14,14 @@ pub enum Outcome {
     RetryAfter(Duration),
     /// No retry will help: set it aside for an operator, with the reason.
     Park(String),
+    /// Not before something is known: set it aside with the reason, until whoever learns of the thing takes it
+    /// up again ([`crate::parked::waiting_for`]).
+    Await {
+        /// Why it cannot be handled.
+        reason: String,
+        /// What it waits for, such as `deployment/<id>`.
+        thing: String,
+    },
 }
 
 /// The handler cannot tell what happened; the message is delivered again, with backoff, and parked before its

@@ -1,6 +1,6 @@
 //! Messages that could not be handled: a row here, an announcement on `PARKED`, and what operators do with them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use contracts::{
@@ -36,51 +36,144 @@ pub enum ParkError {
 
 impl crate::outcome::NotAProblem for ParkError {}
 
-/// Sets a message aside with the reason, once, and announces it.
-pub async fn park(
+/// A message to be set aside.
+#[derive(Debug, Clone, Copy)]
+pub struct Parking<'a> {
+    /// The message.
+    pub received: &'a Received,
+    /// Why it cannot be handled.
+    pub reason: &'a str,
+    /// What it waits for; `None`: an operator.
+    pub waits_for: Option<&'a str>,
+}
+
+/// Sets messages aside, each once by its consumer and key, and announces those that were not there yet.
+pub async fn park_all(
     tx: &mut PgConnection,
     service: Service,
-    received: &Received,
-    reason: &str,
+    aside: &[Parking<'_>],
     now: DateTime<Utc>,
 ) -> Result<(), ParkError> {
-    let id = Uuid::now_v7();
-    let mut reason = reason.replace('\0', " ");
-    reason.truncate(reason.floor_char_boundary(REASON_MAX));
-    // jsonb takes no NUL.
-    let headers: BTreeMap<&str, String> =
-        received.headers.iter().map(|(k, v)| (k.as_str(), v.replace('\0', " "))).collect();
-    let inserted = sqlx::query!(
-        "insert into parked (id, consumer, message_key, subject, headers, payload, reason, deliveries, parked_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
-        id,
-        received.consumer,
-        received.key,
-        received.subject,
-        Json(&headers) as _,
-        received.body.as_ref(),
-        reason,
-        received.deliveries,
-        now,
-    )
-    .execute(&mut *tx)
-    .await?;
-    if inserted.rows_affected() == 0 {
+    if aside.is_empty() {
         return Ok(());
     }
-    let message = ParkedSummary {
-        id: ParkedId::from_uuid(id),
-        service: service.name().to_owned(),
-        subject: received.subject.clone(),
-        reason,
-        status: ParkedStatus::Parked,
-        deliveries: received.deliveries,
-        parked_at: now,
-        settled_by: None,
-        settled_at: None,
-    };
-    let draft = Draft::parked(service, &MessageParked { message }, now)?;
-    outbox::add(tx, &[draft]).await?;
+    let count = aside.len();
+    let mut summaries = HashMap::with_capacity(count);
+    let (mut ids, mut consumers, mut keys) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut subjects, mut headers, mut payloads) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+    let (mut reasons, mut deliveries, mut things) =
+        (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
+    for Parking { received, reason, waits_for } in aside {
+        let id = Uuid::now_v7();
+        let reason = shortened(reason);
+        let summary = ParkedSummary {
+            id: ParkedId::from_uuid(id),
+            service: service.name().to_owned(),
+            subject: received.subject.clone(),
+            reason: reason.clone(),
+            status: ParkedStatus::Parked,
+            deliveries: received.deliveries,
+            parked_at: now,
+            settled_by: None,
+            settled_at: None,
+        };
+        summaries.insert(id, summary);
+        ids.push(id);
+        consumers.push(received.consumer.as_str());
+        keys.push(received.key.as_str());
+        subjects.push(received.subject.as_str());
+        // jsonb takes no NUL.
+        let plain: BTreeMap<&str, String> =
+            received.headers.iter().map(|(k, v)| (k.as_str(), v.replace('\0', " "))).collect();
+        headers.push(serde_json::to_value(plain)?);
+        payloads.push(received.body.as_ref());
+        reasons.push(reason);
+        deliveries.push(received.deliveries);
+        things.push(*waits_for);
+    }
+    let inserted = sqlx::query_scalar!(
+        "insert into parked (id, consumer, message_key, subject, headers, payload, reason, deliveries, parked_at, waits_for)
+         select id, consumer, message_key, subject, headers, payload, reason, deliveries, $10, waits_for
+         from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[], $7::text[], $8::bigint[],
+                     $9::text[])
+              as aside (id, consumer, message_key, subject, headers, payload, reason, deliveries, waits_for)
+         on conflict do nothing
+         returning id",
+        &ids,
+        &consumers as &[&str],
+        &keys as &[&str],
+        &subjects as &[&str],
+        &headers,
+        &payloads as &[&[u8]],
+        &reasons,
+        &deliveries,
+        &things as &[Option<&str>],
+        now,
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut drafts = Vec::with_capacity(inserted.len());
+    for id in inserted {
+        if let Some(message) = summaries.remove(&id) {
+            drafts.push(Draft::parked(service, &MessageParked { message }, now)?);
+        }
+    }
+    outbox::add(tx, &drafts).await?;
+    Ok(())
+}
+
+fn shortened(reason: &str) -> String {
+    let mut reason = reason.replace('\0', " ");
+    reason.truncate(reason.floor_char_boundary(REASON_MAX));
+    reason
+}
+
+/// Messages that wait for a thing, oldest first, locked for whoever takes them up; those that somebody else has locked
+/// are left out.
+pub async fn waiting_for(
+    tx: &mut PgConnection,
+    thing: &str,
+    limit: i64,
+) -> Result<Vec<(ParkedId, Received)>, sqlx::Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, consumer, message_key, subject, headers as "headers: Json<BTreeMap<String, String>>",
+                  payload, reason, status, deliveries, parked_at, settled_by, settled_at
+           from parked where waits_for = $1 and status = 'parked'
+           order by id limit $2 for update skip locked"#,
+        thing,
+        limit,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.into_iter().map(|row| (ParkedId::from_uuid(row.id), row.into_received())).collect())
+}
+
+/// Messages were handled after all.
+pub async fn release(tx: &mut PgConnection, ids: &[ParkedId], by: &str) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.as_uuid()).collect();
+    sqlx::query!(
+        "update parked set status = 'replayed', settled_by = $2, settled_at = now(), waits_for = null
+         where id = any($1)",
+        &ids,
+        by,
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A message that waited still cannot be handled, for another reason: an operator's now.
+pub async fn keep(tx: &mut PgConnection, id: ParkedId, reason: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update parked set reason = $2, waits_for = null where id = $1",
+        id.as_uuid(),
+        shortened(reason),
+    )
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
@@ -210,7 +303,7 @@ pub(crate) async fn settle(
     actor: &str,
 ) -> Result<ParkedSummary, Refusal> {
     sqlx::query!(
-        "update parked set status = $2, settled_by = $3, settled_at = now() where id = $1",
+        "update parked set status = $2, settled_by = $3, settled_at = now(), waits_for = null where id = $1",
         id.as_uuid(),
         status.as_str(),
         actor,

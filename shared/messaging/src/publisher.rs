@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::{
     batch::{self, Outgoing, PublishError},
     connection::Nats,
-    failpoint,
+    consume, failpoint,
 };
 
 /// How often the outbox is looked at without being told to.
@@ -56,7 +56,7 @@ pub async fn run(service: Service, database: PgConnectOptions, nats: Nats, shutd
             () = shutdown.cancelled() => return,
             ended = session => {
                 if let Err(error) = ended {
-                    warn!(error = %chain(&error), "the outbox publisher starts over");
+                    warn!(error = %consume::chain(&error), "the outbox publisher starts over");
                 }
             }
         }
@@ -65,17 +65,6 @@ pub async fn run(service: Service, database: PgConnectOptions, nats: Nats, shutd
             () = tokio::time::sleep(RETRY) => {}
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 async fn publish_while_leading(

@@ -11,7 +11,9 @@ use tracing::{info, warn};
 
 use crate::{
     connection::Nats,
-    consume, housekeeping, publisher, serve,
+    consume,
+    follow::Follower,
+    housekeeping, publisher, serve,
     subscriptions::{Context, Subscriptions},
 };
 
@@ -23,6 +25,8 @@ pub struct RuntimeSettings {
     pub pool: PgPool,
     /// The connection to NATS.
     pub nats: Nats,
+    /// The connection in the account that keeps the streams which are followed; `None` when none is.
+    pub followed: Option<Nats>,
     /// Gets the checks `nats` and `database`.
     pub readiness: Readiness,
 }
@@ -41,7 +45,7 @@ pub async fn run<S: Send + Sync + 'static>(
     settings: RuntimeSettings,
     shutdown: CancellationToken,
 ) {
-    let RuntimeSettings { database, pool, nats, readiness } = settings;
+    let RuntimeSettings { database, pool, nats, followed, readiness } = settings;
     let service = subscriptions.service;
     let tasks = TaskTracker::new();
     let connection = nats.clone();
@@ -53,6 +57,22 @@ pub async fn run<S: Send + Sync + 'static>(
     let mut core = Vec::new();
     for index in 0..context.subscriptions.deliveries.len() {
         core.push(tasks.spawn(consume::run(context.clone(), index, nats.clone(), shutdown.clone())));
+    }
+    if let Some(followed) = followed {
+        let connection = followed.clone();
+        readiness.check("nats of the streams that are followed", move || connection.check());
+        for follows in &context.subscriptions.followed {
+            core.push(tasks.spawn((follows.run)(Follower {
+                service,
+                state: Arc::clone(&context.state),
+                stream: follows.stream,
+                consumer: follows.consumer.clone(),
+                database: database.clone(),
+                nats: followed.clone(),
+                shutdown: shutdown.clone(),
+            })));
+        }
+        tasks.spawn(compare_permissions(followed, permissions::follower(service), shutdown.clone()));
     }
     tasks.spawn(serve::run(context, nats.clone(), tasks.clone(), shutdown.clone()));
     core.push(tasks.spawn(publisher::run(service, database, nats.clone(), shutdown.clone())));

@@ -308,7 +308,22 @@ async fn replay<S: Send + Sync + 'static>(
     command: &ReplayParked,
 ) -> Result<contracts::parked::ParkedSummary, Refusal> {
     let received = parked::lock_waiting(tx, command.id).await?.into_received();
-    let delivery = context.subscriptions.deliveries.iter().find(|d| d.consumer == received.consumer);
+    let subscriptions = &context.subscriptions;
+    if let Some(followed) = subscriptions.followed.iter().find(|f| f.consumer == received.consumer) {
+        let mut savepoint = tx.begin().await?;
+        let outcome = (followed.handle)(&context.state, &mut savepoint, &received).await;
+        settled(outcome.map_err(Refusal::Failed)?)?;
+        savepoint.commit().await?;
+        return parked::settle(
+            tx,
+            context.service,
+            command.id,
+            ParkedStatus::Replayed,
+            &command.actor.subject,
+        )
+        .await;
+    }
+    let delivery = subscriptions.deliveries.iter().find(|d| d.consumer == received.consumer);
     let Some(delivery) = delivery else {
         return Err(Problem::conflict("Nothing handles this subject any more; dismiss the message.").into());
     };
@@ -331,15 +346,8 @@ async fn replay<S: Send + Sync + 'static>(
             }
             let outcome: Result<Outcome, HandlerError> =
                 handle(&context.state, &mut savepoint, &received).await;
-            match outcome.map_err(Refusal::Failed)? {
-                Outcome::Done => savepoint.commit().await?,
-                Outcome::Park(reason) => {
-                    return Err(Problem::conflict(format!("It still cannot be handled: {reason}")).into());
-                }
-                Outcome::RetryAfter(_) => {
-                    return Err(Problem::conflict("It cannot be handled just now; ask again later.").into());
-                }
-            }
+            settled(outcome.map_err(Refusal::Failed)?)?;
+            savepoint.commit().await?;
         }
         How::Outside(_) => {
             if let Err(reason) = consume::check(&received.body) {
@@ -350,6 +358,18 @@ async fn replay<S: Send + Sync + 'static>(
         }
     }
     parked::settle(tx, context.service, command.id, ParkedStatus::Replayed, &command.actor.subject).await
+}
+
+fn settled(outcome: Outcome) -> Result<(), Refusal> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Park(reason) | Outcome::Await { reason, thing: _ } => {
+            Err(Problem::conflict(format!("It still cannot be handled: {reason}")).into())
+        }
+        Outcome::RetryAfter(_) => {
+            Err(Problem::conflict("It cannot be handled just now; ask again later.").into())
+        }
+    }
 }
 
 pub(crate) fn republish_outbox<S: Send + Sync + 'static>(

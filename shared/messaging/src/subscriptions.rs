@@ -14,6 +14,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::{
     consume,
     envelope::Received,
+    follow::{self, Follow},
     handlers::{Answer, Execute, Handle, Perform, Restate},
     outcome::{HandlerError, Outcome, Refusal},
     request::Replied,
@@ -67,11 +68,21 @@ pub(crate) struct Delivery<S> {
     pub how: How<S>,
 }
 
+/// A stream that is followed in order.
+pub(crate) struct Followed<S> {
+    pub stream: Stream,
+    pub subjects: &'static [&'static str],
+    pub consumer: String,
+    pub run: follow::Run<S>,
+    pub handle: HandleInTx<S>,
+}
+
 /// The table of one service.
 pub struct Subscriptions<S> {
     pub(crate) service: Service,
     pub(crate) requests: Vec<Request<S>>,
     pub(crate) deliveries: Vec<Delivery<S>>,
+    pub(crate) followed: Vec<Followed<S>>,
     pub(crate) restate: Option<RestateAll<S>>,
     published: Vec<&'static str>,
 }
@@ -90,6 +101,7 @@ impl<S: Send + Sync + 'static> Subscriptions<S> {
                 per_service(RepublishOutbox::subject(service), serve::republish_outbox),
             ],
             deliveries: Vec::new(),
+            followed: Vec::new(),
             restate: None,
             published: Vec::new(),
         }
@@ -139,6 +151,30 @@ impl<S: Send + Sync + 'static> Subscriptions<S> {
         self
     }
 
+    /// Follows every state of an entity, not just the last: reads all events behind the compacted stream.
+    #[must_use]
+    pub fn history<M: State>(mut self) -> Self
+    where
+        S: Handle<M>,
+    {
+        let consumer = streams::history_consumer_name(self.service, M::SUBJECT);
+        let how = How::InTx(consume::handle::<S, M>);
+        self.deliveries.push(Delivery { subject: M::SUBJECT, stream: Stream::Events, consumer, how });
+        self
+    }
+
+    /// Follows a stream of somebody else's in order; `subjects` are what it carries.
+    #[must_use]
+    pub fn follows(mut self, stream: Stream, subjects: &'static [&'static str]) -> Self
+    where
+        S: Follow,
+    {
+        let consumer = streams::follower_name(self.service, stream);
+        let (run, handle) = (follow::run::<S> as follow::Run<S>, follow::handle::<S> as HandleInTx<S>);
+        self.followed.push(Followed { stream, subjects, consumer, run, handle });
+        self
+    }
+
     /// Follows a republished outbox with the present state of what is compacted.
     #[must_use]
     pub fn restates(mut self) -> Self
@@ -164,7 +200,9 @@ impl<S: Send + Sync + 'static> Subscriptions<S> {
     /// The subjects that are answered or consumed, for the catalogue.
     pub fn handled(&self) -> Vec<String> {
         let requests = self.requests.iter().map(|request| request.subject.clone());
-        requests.chain(self.deliveries.iter().map(|delivery| delivery.subject.to_owned())).collect()
+        let followed = self.followed.iter().flat_map(|followed| followed.subjects).map(|s| (*s).to_owned());
+        let delivered = self.deliveries.iter().map(|delivery| delivery.subject.to_owned());
+        requests.chain(delivered).chain(followed).collect()
     }
 
     /// The subjects that are published, for the catalogue.

@@ -186,6 +186,13 @@ impl World {
         } else {
             environment.push(("DATABASE_URL", self.database_url(service)));
         }
+        if service == Service::Meterer {
+            environment.push(("USAGE_NATS_USER", permissions::METERER_USAGE.to_owned()));
+            environment.push((
+                "USAGE_NATS_PASSWORD",
+                self.nats.password(permissions::METERER_USAGE).to_owned(),
+            ));
+        }
         environment
     }
 

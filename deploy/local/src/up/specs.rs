@@ -8,7 +8,7 @@ use crate::ports;
 use crate::state::{Secrets, StateDir};
 use crate::{migrate, nats};
 use anyhow::Context;
-use contracts::Service;
+use contracts::{Service, permissions::METERER_USAGE};
 use std::net::TcpListener;
 
 /// Who signs user tokens.
@@ -175,7 +175,12 @@ pub fn service(
             env.push(("CORS_DEV".to_owned(), "true".to_owned()));
             env.push(("JWT_ISSUER".to_owned(), JWT_ISSUER.to_owned()));
         }
-        Service::Meterer | Service::SagaOrchestrator => {}
+        Service::Meterer => {
+            let password = endpoints.nats_passwords.of(METERER_USAGE).to_owned();
+            env.push(("USAGE_NATS_USER".to_owned(), METERER_USAGE.to_owned()));
+            env.push(("USAGE_NATS_PASSWORD".to_owned(), password));
+        }
+        Service::SagaOrchestrator => {}
     }
     let listener = match service {
         Service::GatewayApi => Some(listener.try_clone().context("share the gateway's socket")?),

@@ -1,5 +1,6 @@
 //! The spine on real servers: outbox, inbox, parked messages, requests, schedules.
 
+mod follow;
 mod outbox;
 mod parked;
 mod requests;

@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeZone, Utc};
 use contracts::{
     Service,
     ids::ResourceId,
+    permissions,
     syncer::{LastResource, ResourceKind, ResourceState, ResourceUpdated},
 };
 use messaging::{
@@ -136,7 +137,7 @@ impl Running {
     }
 }
 
-async fn run<S: Send + Sync + 'static>(
+pub async fn run<S: Send + Sync + 'static>(
     world: &World,
     service: Service,
     subscriptions: Subscriptions<S>,
@@ -147,6 +148,10 @@ async fn run<S: Send + Sync + 'static>(
         database: world.database(service),
         pool: world.pool(service).await,
         nats: world.connect(service.name()).await,
+        followed: match service {
+            Service::Meterer => Some(world.connect(permissions::METERER_USAGE).await),
+            _ => None,
+        },
         readiness: telemetry::operations::Readiness::new(),
     };
     let task = tokio::spawn(runtime::run(subscriptions, state, settings, shutdown.clone()));
