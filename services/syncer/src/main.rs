@@ -51,7 +51,7 @@ async fn run(config: Config, provider: Provider) -> anyhow::Result<()> {
     .await?;
 
     let syncer = Syncer { pool: pool.clone(), provider, clock: Arc::new(SystemClock) };
-    let settings = runtime::RuntimeSettings { database, pool, nats, readiness };
+    let settings = runtime::RuntimeSettings { database, pool, nats, followed: None, readiness };
     runtime::run(handlers::subscriptions(), Arc::new(syncer), settings, shutdown).await;
 
     operations_port.abort();

@@ -42,8 +42,19 @@ impl HandlerError {
     }
 
     fn database_code(&self) -> Option<String> {
-        let error = self.0.downcast_ref::<sqlx::Error>()?;
-        Some(error.as_database_error()?.code()?.into_owned())
+        Some(self.database_error()?.as_database_error()?.code()?.into_owned())
+    }
+
+    /// What the database said, however deep a store's own error wraps it.
+    fn database_error(&self) -> Option<&sqlx::Error> {
+        let mut error: Option<&(dyn Error + 'static)> = Some(self.0.as_ref());
+        while let Some(current) = error {
+            if let Some(database) = current.downcast_ref::<sqlx::Error>() {
+                return Some(database);
+            }
+            error = current.source();
+        }
+        None
     }
 }
 
@@ -81,6 +92,12 @@ impl From<Problem> for Refusal {
     }
 }
 
+impl From<Box<Problem>> for Refusal {
+    fn from(problem: Box<Problem>) -> Self {
+        Self::Problem(problem)
+    }
+}
+
 impl<E: Error + Send + Sync + 'static> From<E> for Refusal
 where
     E: NotAProblem,
@@ -99,14 +116,7 @@ impl NotAProblem for serde_json::Error {}
 impl HandlerError {
     /// Whether Postgres itself could not be used: not the message's fault, so it is never parked for it.
     pub fn is_infrastructure(&self) -> bool {
-        let mut error: Option<&(dyn Error + 'static)> = Some(self.0.as_ref());
-        while let Some(current) = error {
-            if let Some(database) = current.downcast_ref::<sqlx::Error>() {
-                return is_outage(database);
-            }
-            error = current.source();
-        }
-        false
+        self.database_error().is_some_and(is_outage)
     }
 }
 

@@ -9,12 +9,15 @@
 //! - Whatever else no project claims falls to `skyai-internal`. What is attributed to a project loses it
 //!   when two looks of one walk find no claim, and not while its own listing misses it: a resource that moves
 //!   during a walk, or that is being destroyed, must not change hands on the way.
+//! - A resource that an operator linked to a deployment is that deployment's tenant's, whatever its project is: the
+//!   project still follows the provider, tenant and deployment do not. What follows a parent follows it into its
+//!   deployment too, unless it is linked itself. Whatever is neither linked nor follows is part of no deployment.
 //!
 //! A kind that only membership tells of is never unclaimed: it is absent, which is `absence`'s business.
 
 use contracts::{
     TenantId,
-    ids::ProjectId,
+    ids::{DeploymentId, ProjectId},
     syncer::{Listing, ResourceKind, ResourceState},
 };
 use digitalocean::Urn;
@@ -135,15 +138,38 @@ pub struct Home {
     pub project: Option<ProjectId>,
     /// The tenant; `None`: nobody's.
     pub tenant: Option<TenantId>,
+    /// The deployment that it, or what it follows, is linked to. A project is no deployment's, so a project's home has
+    /// none.
+    pub deployment: Option<DeploymentId>,
 }
 
-/// A resource given to a home. A deployment is its tenant's, so a change of tenant ends it.
-pub fn given_to(before: &ResourceState, home: &Home) -> ResourceState {
-    let same_tenant = before.tenant_id == home.tenant;
+impl Home {
+    /// Where a resource is that is offered this home: of a linked one, the project alone moves.
+    pub fn offered_to(&self, resource: &Home, linked: bool) -> Home {
+        match linked {
+            true => Home { project: self.project, ..resource.clone() },
+            false => self.clone(),
+        }
+    }
+}
+
+impl From<&ResourceState> for Home {
+    fn from(resource: &ResourceState) -> Self {
+        Self {
+            project: resource.cloud_project_id,
+            tenant: resource.tenant_id.clone(),
+            deployment: resource.deployment_id,
+        }
+    }
+}
+
+/// A resource given to a home.
+pub fn given_to(before: &ResourceState, linked: bool, home: &Home) -> ResourceState {
+    let Home { project, tenant, deployment } = home.offered_to(&Home::from(before), linked);
     ResourceState {
-        cloud_project_id: home.project,
-        tenant_id: home.tenant.clone(),
-        deployment_id: before.deployment_id.filter(|_| same_tenant),
+        cloud_project_id: project,
+        tenant_id: tenant,
+        deployment_id: deployment,
         ..before.clone()
     }
 }
@@ -155,6 +181,8 @@ pub struct Unclaimed {
     pub kind: ResourceKind,
     /// Where it belongs now.
     pub home: Home,
+    /// Whether an operator linked it to its deployment.
+    pub linked: bool,
     /// Whether its own listing misses it.
     pub missing: bool,
     /// Whether it was found after the walk began, and so may have been too late for it.
@@ -175,9 +203,7 @@ pub enum Settlement {
 
 /// Settles an unclaimed resource. `fallback` is where `skyai-internal` is.
 pub fn settle(resource: &Unclaimed, fallback: &Home) -> Settlement {
-    let to = |home: &Home| {
-        if *home == resource.home { Settlement::Stay } else { Settlement::Move(home.clone()) }
-    };
+    let to = |home: &Home| moved(resource, home);
     match custom(&resource.kind) {
         Custom::MemberOnly => Settlement::Stay,
         Custom::FollowsParent => match &resource.parent {
@@ -199,10 +225,15 @@ pub fn settle(resource: &Unclaimed, fallback: &Home) -> Settlement {
 
 /// A resource that its project no longer claims.
 fn bereft(resource: &Unclaimed, next: &Home) -> Settlement {
-    if resource.home.project == next.project {
-        return if resource.home == *next { Settlement::Stay } else { Settlement::Move(next.clone()) };
+    if resource.missing && resource.home.project != next.project {
+        return Settlement::Stay;
     }
-    if resource.missing { Settlement::Stay } else { Settlement::Move(next.clone()) }
+    moved(resource, next)
+}
+
+fn moved(resource: &Unclaimed, next: &Home) -> Settlement {
+    let next = next.offered_to(&resource.home, resource.linked);
+    if next == resource.home { Settlement::Stay } else { Settlement::Move(next) }
 }
 
 #[cfg(test)]
@@ -217,6 +248,7 @@ mod tests {
         Home {
             project: Some(ProjectId::from_uuid(Uuid::from_u128(project))),
             tenant: Some(tenant).filter(|tenant| !tenant.is_empty()).map(|tenant| tenant.parse().unwrap()),
+            deployment: None,
         }
     }
 
@@ -225,7 +257,7 @@ mod tests {
     }
 
     fn unclaimed(kind: ResourceKind, home: Home) -> Unclaimed {
-        Unclaimed { kind, home, missing: false, newcomer: false, parent: None }
+        Unclaimed { kind, home, linked: false, missing: false, newcomer: false, parent: None }
     }
 
     fn show(settlement: &Settlement) -> String {
@@ -271,7 +303,7 @@ mod tests {
         );
 
         check(unclaimed(DnsZone, Home::default()), expect!["stays"]);
-        let classified = Home { project: None, tenant: Some("acme".parse().unwrap()) };
+        let classified = Home { tenant: Some("acme".parse().unwrap()), ..Home::default() };
         check(unclaimed(DnsZone, classified), expect!["stays"]);
         check(unclaimed(DnsZone, acme()), expect!["falls to nobody"]);
 
@@ -304,14 +336,36 @@ mod tests {
         check_urn("do:9$:x", expect!["unknown do:9$:x"]);
     }
 
+    /// Part of a deployment of globex's.
+    fn deployed(project: u128) -> Home {
+        Home { deployment: Some(DeploymentId::from_uuid(Uuid::from_u128(0xdd))), ..home(project, "globex") }
+    }
+
     #[test]
-    fn a_deployment_stays_with_its_tenant() {
-        let deployment = Some("00000000-0000-0000-0000-0000000000dd".parse().unwrap());
-        let mut before = crate::domain::change::tests::state();
-        (before.tenant_id, before.deployment_id) = (home(7, "acme").tenant, deployment);
-        assert_eq!(given_to(&before, &home(8, "acme")).deployment_id, deployment);
-        assert_eq!(given_to(&before, &home(8, "globex")).deployment_id, None);
-        assert_eq!(given_to(&before, &internal()).deployment_id, None);
+    fn of_a_linked_resource_the_project_alone_moves() {
+        use ResourceKind::{DnsZone, Droplet, Snapshot};
+        let linked = |kind, home| Unclaimed { linked: true, ..unclaimed(kind, home) };
+        let show = |resource: Unclaimed| match settle(&resource, &internal()) {
+            Settlement::Stay => "stays".to_owned(),
+            Settlement::Move(Home { project, tenant, deployment }) => {
+                let project = project.map_or("none".to_owned(), |id| id.as_uuid().as_u128().to_string());
+                let tenant = tenant.map_or("nobody".to_owned(), |tenant| tenant.to_string());
+                let place = if deployment.is_some() { "in its deployment" } else { "in no deployment" };
+                format!("project {project}, {tenant}, {place}")
+            }
+        };
+        expect!["project 1, globex, in its deployment"].assert_eq(&show(linked(Droplet, deployed(7))));
+        expect!["stays"].assert_eq(&show(Unclaimed { missing: true, ..linked(Droplet, deployed(7)) }));
+        expect!["stays"].assert_eq(&show(linked(Droplet, deployed(1))));
+        expect!["project none, globex, in its deployment"].assert_eq(&show(linked(DnsZone, deployed(7))));
+        let of = |parent, snapshot| Unclaimed { parent: Some(parent), ..snapshot };
+        expect!["project 8, globex, in its deployment"]
+            .assert_eq(&show(of(deployed(8), unclaimed(Snapshot, home(7, "acme")))));
+        expect!["stays"].assert_eq(&show(of(deployed(8), unclaimed(Snapshot, deployed(8)))));
+        expect!["project 7, acme, in no deployment"]
+            .assert_eq(&show(of(home(7, "acme"), unclaimed(Snapshot, deployed(8)))));
+        expect!["project 7, globex, in its deployment"]
+            .assert_eq(&show(of(home(7, "acme"), linked(Snapshot, deployed(8)))));
     }
 
     fn any_home() -> impl Strategy<Value = Home> {
@@ -320,7 +374,9 @@ mod tests {
             Just(internal()),
             Just(home(7, "acme")),
             Just(home(8, "globex")),
-            Just(Home { project: None, tenant: Some("acme".parse().unwrap()) }),
+            Just(deployed(7)),
+            Just(deployed(8)),
+            Just(Home { tenant: Some("acme".parse().unwrap()), ..Home::default() }),
         ]
     }
 
@@ -338,18 +394,33 @@ mod tests {
             at in any_home(),
             parent in prop::option::of(any_home()),
             missing: bool,
+            linked: bool,
         ) {
-            let mut resource = Unclaimed { parent, missing, ..unclaimed(kind, at) };
+            let mut resource = Unclaimed { parent, missing, linked, ..unclaimed(kind, at) };
             if let Settlement::Move(home) = settle(&resource, &internal()) {
                 resource.home = home;
             }
             prop_assert_eq!(settle(&resource, &internal()), Settlement::Stay);
         }
 
+        /// No walk takes a linked resource from its tenant or out of its deployment.
+        #[test]
+        fn a_link_holds(
+            kind in any_kind(),
+            parent in prop::option::of(any_home()),
+            missing: bool,
+            newcomer: bool,
+        ) {
+            let resource = Unclaimed { parent, missing, newcomer, linked: true, ..unclaimed(kind, deployed(7)) };
+            if let Settlement::Move(home) = settle(&resource, &internal()) {
+                prop_assert_eq!(&home, &Home { project: home.project, ..deployed(7) });
+            }
+        }
+
         /// A zone that no project holds keeps what the operator said, whatever happens around it.
         #[test]
         fn a_classified_zone_stays_classified(missing: bool, newcomer: bool) {
-            let classified = Home { project: None, tenant: Some("acme".parse().unwrap()) };
+            let classified = Home { tenant: Some("acme".parse().unwrap()), ..Home::default() };
             let zone = unclaimed(ResourceKind::DnsZone, classified);
             let zone = Unclaimed { missing, newcomer, ..zone };
             prop_assert_eq!(settle(&zone, &internal()), Settlement::Stay);

@@ -5,6 +5,7 @@ pub mod absence;
 pub mod attribution;
 pub mod change;
 pub mod cursor;
+pub mod link;
 pub mod listing;
 pub mod observation;
 pub mod project;

@@ -31,7 +31,7 @@ impl Execute<ClassifyProject> for Syncer {
         }
         // Also when the project is as it was: what follows it may not be yet.
         let Mirrored { project, .. } = after;
-        let home = Home { project: Some(project.id), tenant: project.tenant_id.clone() };
+        let home = Home { project: Some(project.id), tenant: project.tenant_id.clone(), deployment: None };
         store::resource::follow_project(tx, &home, &command.actor.subject, now).await?;
         Ok(project)
     }

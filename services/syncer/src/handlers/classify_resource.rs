@@ -28,8 +28,14 @@ impl Execute<ClassifyResource> for Syncer {
                           whatever is in a project takes its tenant: classify the project";
             return Err(Problem::unprocessable("/id", detail).into());
         }
-        let home = Home { project: before.cloud_project_id, tenant: command.tenant_id };
-        let mut after = given_to(&before, &home);
+        let linked = store::resource::is_linked(tx, command.id).await?;
+        if linked && before.tenant_id != command.tenant_id {
+            let detail =
+                "the zone is part of a deployment, and so the deployment's tenant's; unlink it first";
+            return Err(Problem::unprocessable("/tenant_id", detail).into());
+        }
+        let home = Home { tenant: command.tenant_id, ..Home::default() };
+        let mut after = given_to(&before, linked, &home);
         if let Some(purpose) = command.purpose {
             after.attrs.insert(ATTR_PURPOSE.to_owned(), purpose.into());
         }

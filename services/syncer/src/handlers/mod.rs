@@ -4,6 +4,8 @@ mod classify_project;
 mod classify_resource;
 mod confirm_listing;
 mod get_resource;
+mod last_deployment;
+mod link_resource;
 mod list_listings;
 mod list_projects;
 mod list_resources;
@@ -13,12 +15,14 @@ mod sync;
 
 use contracts::{
     Service,
+    biller::LastDeployment,
     syncer::{
-        ClassifyProject, ClassifyResource, ConfirmListing, GetResource, ListListings, ListProjects,
-        ListResources, ListingHeld, ListingReleased, ProjectDeleted, ProjectDiscovered, ProjectRestored,
-        ProjectTagged, ProjectUpdated, RepublishResources, RequestSync, ResourceDeleted, ResourceDiscovered,
-        ResourceRestored, ResourceTagged, ResourceUpdated, SyncDnsZones, SyncDropletBackups, SyncDroplets,
-        SyncFirewalls, SyncFloatingIps, SyncLoadBalancers, SyncProjects, SyncSnapshots, SyncVolumes,
+        ClassifyProject, ClassifyResource, ConfirmListing, GetResource, LinkResource, ListListings,
+        ListProjects, ListResources, ListingHeld, ListingReleased, ProjectDeleted, ProjectDiscovered,
+        ProjectRestored, ProjectTagged, ProjectUpdated, RepublishResources, RequestSync, ResourceDeleted,
+        ResourceDiscovered, ResourceRestored, ResourceTagged, ResourceUpdated, SyncDnsZones,
+        SyncDropletBackups, SyncDroplets, SyncFirewalls, SyncFloatingIps, SyncLoadBalancers, SyncProjects,
+        SyncSnapshots, SyncVolumes,
     },
 };
 use messaging::Subscriptions;
@@ -43,9 +47,11 @@ pub fn subscriptions() -> Subscriptions<Syncer> {
         .query::<ListListings>() // list_listings.rs
         .command::<ClassifyProject>() // classify_project.rs
         .command::<ClassifyResource>() // classify_resource.rs
+        .command::<LinkResource>() // link_resource.rs
         .command::<ConfirmListing>() // confirm_listing.rs
         .command::<RequestSync>() // request_sync.rs
         .command::<RepublishResources>() // republish_resources.rs
+        .state::<LastDeployment>() // last_deployment.rs
         .restates() // republish_resources.rs
         .publishes::<ResourceDiscovered>()
         .publishes::<ResourceUpdated>()

@@ -4,6 +4,7 @@
 //! resource get their places in the outbox in the order of its versions.
 
 pub mod inventory;
+pub mod known_deployment;
 pub mod listing;
 pub mod project;
 pub mod resource;

@@ -192,7 +192,7 @@ pub async fn home(tx: &mut PgConnection, id: ProjectId) -> Result<Home, StoreErr
     let text = sqlx::query_scalar!("select tenant_id from syncer.cloud_projects where id = $1", id.as_uuid())
         .fetch_one(tx)
         .await?;
-    Ok(Home { project: Some(id), tenant: tenant(id.as_uuid(), text)? })
+    Ok(Home { project: Some(id), tenant: tenant(id.as_uuid(), text)?, deployment: None })
 }
 
 /// The living project of a name: the one seen last, should there be two.
@@ -206,7 +206,8 @@ pub async fn find_by_name(tx: &mut PgConnection, name: &str) -> Result<Option<Ho
     .fetch_optional(tx)
     .await?;
     let Some(row) = row else { return Ok(None) };
-    Ok(Some(Home { project: Some(ProjectId::from_uuid(row.id)), tenant: tenant(row.id, row.tenant_id)? }))
+    let project = Some(ProjectId::from_uuid(row.id));
+    Ok(Some(Home { project, tenant: tenant(row.id, row.tenant_id)?, deployment: None }))
 }
 
 /// Reads a project for a command that is about to change it. The caller holds the inventory's lock.

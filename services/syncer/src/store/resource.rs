@@ -87,6 +87,19 @@ pub(super) fn tenant(id: Uuid, text: Option<String>) -> Result<Option<TenantId>,
     text.map(TenantId::try_from).transpose().map_err(|_| StoreError::Corrupt { id, column: "tenant_id" })
 }
 
+fn home(
+    id: Uuid,
+    project: Option<Uuid>,
+    of: Option<String>,
+    deployment: Option<Uuid>,
+) -> Result<Home, StoreError> {
+    Ok(Home {
+        project: project.map(ProjectId::from_uuid),
+        tenant: tenant(id, of)?,
+        deployment: deployment.map(DeploymentId::from_uuid),
+    })
+}
+
 fn uuids(ids: &[ResourceId]) -> Vec<Uuid> {
     ids.iter().map(|id| id.as_uuid()).collect()
 }
@@ -406,11 +419,10 @@ fn draft(change: Change, now: DateTime<Utc>) -> Result<Draft, serde_json::Error>
 
 /// A member as the inventory knows it.
 struct KnownMember {
-    id: Uuid,
-    kind: String,
-    provider_id: String,
-    cloud_project_id: Option<Uuid>,
-    tenant_id: Option<String>,
+    id: ResourceId,
+    member: Member,
+    home: Home,
+    linked: bool,
     deleted: bool,
 }
 
@@ -428,17 +440,15 @@ pub async fn write_members(
     listing::lock(tx, run).await?;
     let now = storable(run.sighted_at(now));
     let home = super::project::home(tx, project).await?;
-    let tenant_id = home.tenant.as_ref().map(TenantId::as_str);
     let known = known_members(tx, members).await?;
 
     let (mut seen, mut back) = (Vec::new(), Vec::new());
     let mut moved = Vec::new();
     let mut strangers = members.clone();
     for row in &known {
-        let id = ResourceId::from_uuid(row.id);
-        let member = Member { kind: kind(row.id, &row.kind)?, provider_id: row.provider_id.clone() };
-        let listed = is_listed(&member.kind);
-        strangers.remove(&member);
+        let id = row.id;
+        let listed = is_listed(&row.member.kind);
+        strangers.remove(&row.member);
         if !listed {
             seen.push(id);
             if row.deleted {
@@ -447,8 +457,7 @@ pub async fn write_members(
         }
         // Of what has a listing of its own, that listing alone says whether it exists.
         let living = !listed || !row.deleted;
-        let at_home =
-            row.cloud_project_id == Some(project.as_uuid()) && row.tenant_id.as_deref() == tenant_id;
+        let at_home = home.offered_to(&row.home, row.linked) == row.home;
         if living && !at_home && !taken.contains(&id) {
             moved.push(id);
         }
@@ -457,7 +466,7 @@ pub async fn write_members(
     sighted(tx, &seen, now).await?;
     bring_back(tx, &back, now).await?;
     attribute(tx, &moved, &home, None, now).await?;
-    let mut ids: Vec<ResourceId> = known.iter().map(|row| ResourceId::from_uuid(row.id)).collect();
+    let mut ids: Vec<ResourceId> = known.iter().map(|row| row.id).collect();
     ids.extend(take_in_members(tx, strangers, &home, now).await?);
     Ok(ids)
 }
@@ -468,9 +477,8 @@ async fn known_members(
 ) -> Result<Vec<KnownMember>, StoreError> {
     let kinds: Vec<&str> = members.iter().map(|member| member.kind.as_str()).collect();
     let provider_ids: Vec<&str> = members.iter().map(|member| member.provider_id.as_str()).collect();
-    let rows = sqlx::query_as!(
-        KnownMember,
-        r#"select r.id, r.kind, r.provider_id, r.cloud_project_id, r.tenant_id,
+    let rows = sqlx::query!(
+        r#"select r.id, r.kind, r.provider_id, r.cloud_project_id, r.tenant_id, r.deployment_id, r.linked,
                   r.deleted_at is not null as "deleted!"
            from unnest($1::text[], $2::text[], $3::text[]) as member (provider, kind, provider_id)
            join syncer.cloud_resources r
@@ -481,7 +489,17 @@ async fn known_members(
     )
     .fetch_all(tx)
     .await?;
-    Ok(rows)
+    rows.into_iter()
+        .map(|row| {
+            Ok(KnownMember {
+                id: ResourceId::from_uuid(row.id),
+                member: Member { kind: kind(row.id, &row.kind)?, provider_id: row.provider_id },
+                home: home(row.id, row.cloud_project_id, row.tenant_id, row.deployment_id)?,
+                linked: row.linked,
+                deleted: row.deleted,
+            })
+        })
+        .collect()
 }
 
 async fn sighted(tx: &mut PgConnection, ids: &[ResourceId], now: DateTime<Utc>) -> Result<(), StoreError> {
@@ -536,8 +554,8 @@ async fn take_in_members(
     Ok(ids)
 }
 
-/// Gives resources to a project and tenant; those that are there already are left alone. The caller holds the
-/// inventory's lock.
+/// Gives resources to a home, linked ones as far as they go; those that are there already are left alone. The caller
+/// holds the inventory's lock.
 pub async fn attribute(
     tx: &mut PgConnection,
     ids: &[ResourceId],
@@ -547,10 +565,12 @@ pub async fn attribute(
 ) -> Result<(), StoreError> {
     for ids in ids.chunks(CHUNK as usize) {
         let before = states(tx, ids).await?;
+        let linked = linked_among(tx, ids).await?;
         let changes: Vec<Change> = before
             .into_values()
             .filter_map(|before| {
-                let after = ResourceState { version: before.version + 1, ..given_to(&before, home) };
+                let after = given_to(&before, linked.contains(&before.id), home);
+                let after = ResourceState { version: before.version + 1, ..after };
                 let changes = differences(&before, &after);
                 (!changes.is_empty())
                     .then_some(Change { state: after, happening: Happening::Tagged(changes) })
@@ -559,12 +579,14 @@ pub async fn attribute(
         let moved: Vec<Uuid> = changes.iter().map(|change| change.state.id.as_uuid()).collect();
         sqlx::query!(
             "update syncer.cloud_resources
-             set cloud_project_id = $2, tenant_id = $3, version = version + 1,
-                 deployment_id = case when tenant_id is not distinct from $3 then deployment_id end
+             set cloud_project_id = $2, version = version + 1,
+                 tenant_id = case when linked then tenant_id else $3 end,
+                 deployment_id = case when linked then deployment_id else $4 end
              where id = any($1)",
             &moved,
             home.project.map(ProjectId::as_uuid),
             home.tenant.as_ref().map(TenantId::as_str),
+            home.deployment.map(DeploymentId::as_uuid),
         )
         .execute(&mut *tx)
         .await?;
@@ -573,8 +595,24 @@ pub async fn attribute(
     Ok(())
 }
 
+/// Which of the resources an operator linked to their deployments.
+async fn linked_among(tx: &mut PgConnection, ids: &[ResourceId]) -> Result<HashSet<ResourceId>, StoreError> {
+    let linked = sqlx::query_scalar!(
+        "select id from syncer.cloud_resources where id = any($1) and linked",
+        &uuids(ids),
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(linked.into_iter().map(ResourceId::from_uuid).collect())
+}
+
+/// Whether an operator linked a resource to its deployment.
+pub async fn is_linked(tx: &mut PgConnection, id: ResourceId) -> Result<bool, StoreError> {
+    Ok(linked_among(tx, &[id]).await?.contains(&id))
+}
+
 /// Gives everything in a project, deleted resources too, to the project's tenant: their costs are the tenant's
-/// as well. The caller holds the inventory's lock.
+/// as well. What is part of a deployment is the deployment's tenant's. The caller holds the inventory's lock.
 pub async fn follow_project(
     tx: &mut PgConnection,
     home: &Home,
@@ -584,7 +622,8 @@ pub async fn follow_project(
     loop {
         let ids = sqlx::query_scalar!(
             "select id from syncer.cloud_resources
-             where cloud_project_id = $1 and tenant_id is distinct from $2 order by id limit $3",
+             where cloud_project_id = $1 and tenant_id is distinct from $2 and deployment_id is null
+             order by id limit $3",
             home.project.map(ProjectId::as_uuid),
             home.tenant.as_ref().map(TenantId::as_str),
             CHUNK,
@@ -626,6 +665,74 @@ pub async fn classify(
     tell(tx, vec![change], Some(actor), storable(now)).await
 }
 
+/// Writes which deployment an operator linked a resource to, or that it is linked to none, and tells what changed by
+/// it, if anything. The caller holds the inventory's lock and has counted the version.
+pub async fn link(
+    tx: &mut PgConnection,
+    id: ResourceId,
+    linked: bool,
+    change: Option<Change>,
+    actor: &str,
+    now: DateTime<Utc>,
+) -> Result<(), StoreError> {
+    let Some(change) = change else {
+        sqlx::query!("update syncer.cloud_resources set linked = $2 where id = $1", id.as_uuid(), linked)
+            .execute(tx)
+            .await?;
+        return Ok(());
+    };
+    sqlx::query!(
+        "update syncer.cloud_resources set linked = $2, tenant_id = $3, deployment_id = $4, version = $5
+         where id = $1",
+        id.as_uuid(),
+        linked,
+        change.state.tenant_id.as_ref().map(TenantId::as_str),
+        change.state.deployment_id.map(DeploymentId::as_uuid),
+        change.state.version,
+    )
+    .execute(&mut *tx)
+    .await?;
+    tell(tx, vec![change], Some(actor), storable(now)).await
+}
+
+/// The living resources that were taken of one, and so follow it. Those that are linked themselves are among them.
+pub async fn followers(tx: &mut PgConnection, of: &ResourceState) -> Result<Vec<ResourceId>, StoreError> {
+    let ids = sqlx::query_scalar!(
+        "select id from syncer.cloud_resources
+         where provider = $1 and kind = 'snapshot' and deleted_at is null
+           and attrs->>'resource_type' = $2 and attrs->>'resource_id' = $3
+         union all
+         select id from syncer.cloud_resources
+         where provider = $1 and kind = 'droplet_backup' and deleted_at is null
+           and $2 = 'droplet' and attrs->>'droplet_id' = $3",
+        of.provider,
+        of.kind.as_str(),
+        of.provider_id,
+    )
+    .fetch_all(tx)
+    .await?;
+    Ok(ids.into_iter().flatten().map(ResourceId::from_uuid).collect())
+}
+
+/// Where the droplet or volume belongs that a resource was taken of; `None`: it was taken of nothing in the inventory.
+pub async fn home_of_parent(tx: &mut PgConnection, of: ResourceId) -> Result<Option<Home>, StoreError> {
+    let row = sqlx::query!(
+        "select parent.id, parent.cloud_project_id, parent.tenant_id, parent.deployment_id
+         from syncer.cloud_resources r
+         join syncer.cloud_resources parent
+           on parent.provider = r.provider
+          and parent.kind = case r.kind when 'snapshot' then r.attrs->>'resource_type'
+                                        when 'droplet_backup' then 'droplet' end
+          and parent.provider_id = case r.kind when 'snapshot' then r.attrs->>'resource_id'
+                                               when 'droplet_backup' then r.attrs->>'droplet_id' end
+         where r.id = $1",
+        of.as_uuid(),
+    )
+    .fetch_optional(tx)
+    .await?;
+    row.map(|row| home(row.id, row.cloud_project_id, row.tenant_id, row.deployment_id)).transpose()
+}
+
 /// A resource that no project has claimed, to be settled.
 pub struct Candidate {
     /// Which.
@@ -656,10 +763,11 @@ pub async fn candidates(
     };
     let kinds: Vec<&str> = kinds.iter().map(ResourceKind::as_str).collect();
     let rows = sqlx::query!(
-        r#"select r.id, r.kind, r.cloud_project_id, r.tenant_id,
+        r#"select r.id, r.kind, r.cloud_project_id, r.tenant_id, r.deployment_id, r.linked,
                   r.stale_strike_count > 0 as "missing!", r.first_seen_at >= $4 as "newcomer!",
                   parent.id as "parent_id?", parent.cloud_project_id as "parent_project_id?",
-                  parent.tenant_id as "parent_tenant_id?", parent.deleted_at as "parent_deleted_at?"
+                  parent.tenant_id as "parent_tenant_id?", parent.deployment_id as "parent_deployment_id?",
+                  parent.deleted_at as "parent_deleted_at?"
            from syncer.cloud_resources r
            left join syncer.cloud_resources parent
              on parent.provider = r.provider
@@ -680,18 +788,24 @@ pub async fn candidates(
     .await?;
     rows.into_iter()
         .map(|row| {
-            let home = |project: Option<Uuid>, of: Option<String>| {
-                let project = project.map(ProjectId::from_uuid);
-                tenant(row.id, of).map(|tenant| Home { project, tenant })
-            };
             let parent = match row.parent_id {
-                Some(_) if row.parent_deleted_at.is_some() && row.parent_project_id.is_none() => None,
-                Some(_) => Some(home(row.parent_project_id, row.parent_tenant_id)?),
+                Some(_)
+                    if row.parent_deleted_at.is_some()
+                        && row.parent_project_id.is_none()
+                        && row.parent_deployment_id.is_none() =>
+                {
+                    None
+                }
+                Some(id) => {
+                    let (project, deployment) = (row.parent_project_id, row.parent_deployment_id);
+                    Some(home(id, project, row.parent_tenant_id, deployment)?)
+                }
                 None => None,
             };
             let resource = Unclaimed {
                 kind: kind(row.id, &row.kind)?,
-                home: home(row.cloud_project_id, row.tenant_id)?,
+                home: home(row.id, row.cloud_project_id, row.tenant_id, row.deployment_id)?,
+                linked: row.linked,
                 missing: row.missing,
                 newcomer: row.newcomer,
                 parent,

@@ -3,6 +3,7 @@
 mod commands;
 mod history;
 mod lab;
+mod links;
 mod listings;
 mod membership;
 mod projects;

@@ -1,8 +1,6 @@
 //! What a walk of the projects makes of membership that changes, contradicts itself or vanishes.
 
-use contracts::syncer::{
-    ClassifyProject, ConfirmListing, Listing, SyncDroplets, SyncProjects, SyncSnapshots, SyncVolumes,
-};
+use contracts::syncer::{ConfirmListing, Listing, SyncDroplets, SyncProjects, SyncSnapshots, SyncVolumes};
 use expect_test::expect;
 use serde_json::{Value, json};
 
@@ -203,34 +201,4 @@ async fn a_snapshot_of_what_was_deleted_before_it_belonged_anywhere_falls_to_sky
     let shown = lab.shown().await;
     assert!(shown.contains("droplet shop-web deleted!!! v2 - -"), "{shown}");
     assert!(shown.contains("snapshot of-shop-web active v2 skyai-internal -"), "{shown}");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_resource_that_changes_tenants_loses_its_deployment() {
-    let lab = synced(account()).await;
-    let classify = async |tenant: &str| {
-        let id = lab.project_named("shop").await;
-        let tenant_id = Some(tenant.parse().unwrap());
-        lab.execute(ClassifyProject { id, tenant_id, purpose: None, actor: operator() }).await.unwrap();
-    };
-    classify("acme").await;
-    sqlx::query!(
-        "update syncer.cloud_resources set deployment_id = '00000000-0000-4000-8000-0000000000dd' where name = 'shop-web'"
-    )
-    .execute(&mut lab.superuser().await)
-    .await
-    .unwrap();
-    lab.sync::<SyncProjects>().await;
-    lab.told().await;
-    classify("globex").await;
-    let row = sqlx::query!(
-        r#"select r.tenant_id, r.deployment_id, convert_from(o.payload, 'UTF8') as "told!"
-           from syncer.cloud_resources r, syncer.outbox o
-           where r.name = 'shop-web' and convert_from(o.payload, 'UTF8')::jsonb #>> '{resource,name}' = r.name"#
-    )
-    .fetch_one(&mut lab.superuser().await)
-    .await
-    .unwrap();
-    assert_eq!((row.tenant_id.as_deref(), row.deployment_id), (Some("globex"), None));
-    assert!(!row.told.contains("0000000000dd") && !row.told.contains("acme"), "{}", row.told);
 }

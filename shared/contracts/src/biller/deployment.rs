@@ -214,7 +214,7 @@ pub struct Deployment {
 /// One line of a deployment's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentEvent {
-    /// `created`, `transitioned`, `subscribed`, `migrated` or `billing_action_changed`.
+    /// `created`, `transitioned`, `subscribed`, `period_begun`, `migrated` or `billing_action_changed`.
     pub event: String,
     /// The state before; absent for `created`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -223,7 +223,7 @@ pub struct DeploymentEvent {
     pub to_state: DeploymentState,
     /// The deployment's version after it.
     pub version: i64,
-    /// Who did it: `sub` of a token, or the name of the job.
+    /// Who did it: `sub` of a token, or the name of the job. Tenants see `operator` for whichever operator it was.
     pub actor: String,
     /// Why, in the actor's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
