@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
-use biller::{Biller, config::Config, handlers};
+use biller::{Biller, clock::SystemClock, config::Config, handlers};
 use messaging::{
     Nats, Settings,
     runtime::{self, RuntimeSettings},
@@ -45,8 +45,12 @@ async fn main() -> anyhow::Result<()> {
         password: config.nats.password.get().clone(),
     })
     .await?;
-    let settings = RuntimeSettings { database, pool, nats, readiness };
-    runtime::run(handlers::subscriptions(), Arc::new(Biller), settings, shutdown).await;
+    let settings = RuntimeSettings { database, pool, nats, followed: None, readiness };
+    let biller = Biller {
+        clock: Arc::new(SystemClock),
+        deployments_per_tenant_max: config.deployments_per_tenant_max,
+    };
+    runtime::run(handlers::subscriptions(), Arc::new(biller), settings, shutdown).await;
 
     stopped.cancel();
     operations.await?;
