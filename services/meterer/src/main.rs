@@ -7,7 +7,7 @@ use messaging::{
     Nats, Settings,
     runtime::{self, RuntimeSettings},
 };
-use meterer::{Meterer, config::Config, handlers};
+use meterer::{Meterer, clock::SystemClock, config::Config, handlers};
 use secrecy::ExposeSecret;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use telemetry::operations::{self, Readiness};
@@ -40,13 +40,20 @@ async fn main() -> anyhow::Result<()> {
         .context("OPS_ADDR")?;
 
     let nats = Nats::connect(Settings {
-        url: config.nats.url,
+        url: config.nats.url.clone(),
         user: config.nats.user,
         password: config.nats.password.get().clone(),
     })
     .await?;
-    let settings = RuntimeSettings { database, pool, nats, readiness };
-    runtime::run(handlers::subscriptions(), Arc::new(Meterer), settings, shutdown).await;
+    let usage = Nats::connect(Settings {
+        url: config.nats.url,
+        user: config.usage_nats.user,
+        password: config.usage_nats.password.get().clone(),
+    })
+    .await?;
+    let meterer = Meterer { clock: Arc::new(SystemClock), pool: pool.clone() };
+    let settings = RuntimeSettings { database, pool, nats, followed: Some(usage), readiness };
+    runtime::run(handlers::subscriptions(), Arc::new(meterer), settings, shutdown).await;
 
     stopped.cancel();
     operations.await?;

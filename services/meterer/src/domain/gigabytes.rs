@@ -3,9 +3,9 @@
 use std::str::FromStr;
 
 /// Digits before the point; a size with more is a mistake, not a disk.
-const WHOLE_DIGITS_MAX: usize = 15;
-/// Digits behind the point, as many as a metered quantity has.
-const FRACTION_DIGITS_MAX: usize = 12;
+const WHOLE_DIGITS_MAX: usize = 9;
+/// Digits behind the point; finer than a kilobyte. With a share's twelve places a quantity fits in 28 digits.
+const FRACTION_DIGITS_MAX: usize = 6;
 
 /// A size in gigabytes, not negative, as the digits that were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_size_is_digits_with_at_most_one_point() {
-        for good in ["0", "0.0", "2.36", "16384", "0.000000000001", "999999999999999.999999999999"] {
+        for good in ["0", "0.0", "2.36", "16384", "0.000001", "999999999.999999"] {
             assert_eq!(good.parse::<Gigabytes>().unwrap().as_str(), good);
         }
         for bad in [
@@ -66,8 +66,8 @@ mod tests {
             "1_000",
             "٣",
             "1.2.3",
-            "1000000000000000",
-            "0.0000000000001",
+            "1000000000",
+            "0.0000001",
         ] {
             assert_eq!(bad.parse::<Gigabytes>(), Err(InvalidGigabytes), "{bad:?} was taken");
         }

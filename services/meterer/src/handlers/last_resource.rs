@@ -1,6 +1,11 @@
-//! The inventory changed: keep what usage depends on.
+//! The inventory changed: keep what usage depends on, and since when. Comes twice: every event of the stream of events,
+//! and the last of each resource, for those whose events are too old to be there.
 
-use contracts::syncer::{LastResource, ResourceState};
+use chrono::{DateTime, Utc};
+use contracts::{
+    envelope,
+    syncer::{LastResource, ResourceState},
+};
 use messaging::{Handle, HandlerError, Outcome, Received};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -9,7 +14,7 @@ use tracing::warn;
 use crate::{
     Meterer,
     domain::gigabytes::{Gigabytes, InvalidGigabytes},
-    store::attributed_resource::{self, AttributedResource},
+    store::{self, resource_state},
 };
 
 /// Where a resource that has a size says it.
@@ -20,28 +25,38 @@ impl Handle<LastResource> for Meterer {
         &self,
         tx: &mut PgConnection,
         message: LastResource,
-        _received: &Received,
+        received: &Received,
     ) -> Result<Outcome, HandlerError> {
+        let Some(from_at) = time(received) else {
+            return Ok(Outcome::Park(format!("the header {} says no time", envelope::CE_TIME)));
+        };
         let resource = message.resource;
         // A size that cannot be read is an unknown one, which metering lists; who serves whom is still news.
         let size = size(&resource).unwrap_or_else(|error| {
             warn!(%error, resource.id = %resource.id, resource.kind = %resource.kind, "size is unknown");
             None
         });
-        let row = AttributedResource {
+        let state = resource_state::ResourceState {
             resource_id: resource.id,
+            version: resource.version,
+            from_at,
             kind: resource.kind,
             name: resource.name,
             status: resource.status,
             size,
             deployment_id: resource.deployment_id,
             tenant_id: resource.tenant_id,
-            deleted_at: resource.deleted_at,
-            version: resource.version,
+            deleted: resource.deleted_at.is_some(),
         };
-        attributed_resource::save(tx, &row).await?;
+        store::lock_metering(tx).await?;
+        resource_state::save(tx, &state).await?;
         Ok(Outcome::Done)
     }
+}
+
+/// When the state began: the event's time.
+fn time(received: &Received) -> Option<DateTime<Utc>> {
+    received.headers.get(envelope::CE_TIME)?.parse().ok()
 }
 
 fn size(resource: &ResourceState) -> Result<Option<Gigabytes>, InvalidGigabytes> {
