@@ -1,6 +1,7 @@
 //! The OpenAPI 3.1 document, made from the table of operations and the types it names.
 
 use contracts::Problem;
+use http::StatusCode;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -13,10 +14,11 @@ const DESCRIPTION: &str = "\
 The control plane of a company that resells cloud deployments.
 
 Send `Authorization: Bearer <token>`; operators are those whose token has the role `platform-admin`, and everyone \
-else sees what belongs to their own tenant. Every error is `application/problem+json` and says what to do; its \
-`instance` is the request's id, which every answer carries as `X-Request-Id`. What does not exist and what is not \
-yours answer alike, with 404. Times are UTC (RFC 3339). Lists are paged: pass `next_cursor` on as `cursor` until \
-there is none.";
+else sees what belongs to their own tenant. Usage is taken from the role `llm-gateway` and from operators. Every \
+error is `application/problem+json` and says what to do; its `instance` is the request's id, which every answer \
+carries as `X-Request-Id`. What does not exist and what is not yours answer alike, with 404. Times are UTC (RFC 3339). \
+Money is whole cents or a decimal string, a quantity a decimal string or a whole number; neither is ever a JSON number \
+with a fraction. Lists are paged: pass `next_cursor` on as `cursor` until there is none.";
 
 const EVENTS: &str = "\
 One event a block: id is its place in the stream, event its type, data one line of JSON with id, type, subject, time \
@@ -80,6 +82,10 @@ fn tag(operation: &Operation) -> &'static str {
         Some("projects") => "projects",
         Some("events") => "events",
         Some("parked") => "parked messages",
+        Some("catalog") => "catalog",
+        Some("quote") => "quotes",
+        Some("deployments") => "deployments",
+        Some("usage" | "integrations") => "usage",
         Some(_) | None => "about",
     }
 }
@@ -128,13 +134,9 @@ fn describe(operation: &Operation, generator: &mut schemars::SchemaGenerator) ->
     }
     described["security"] = match operation.role {
         Role::Public => json!([]),
-        Role::Tenant | Role::Operator => json!([{ "token": [] }]),
+        Role::Tenant | Role::Operator | Role::UsageProducer => json!([{ "token": [] }]),
     };
-    described["x-role"] = json!(match operation.role {
-        Role::Public => "public",
-        Role::Tenant => "tenant",
-        Role::Operator => "operator",
-    });
+    described["x-role"] = json!(operation.role.name());
     described
 }
 
@@ -149,10 +151,16 @@ fn responses(operation: &Operation, generator: &mut schemars::SchemaGenerator) -
         Content::Html => ("text/html", json!({ "type": "string" })),
     };
     let mut responses = Map::new();
-    responses.insert(
-        "200".to_owned(),
-        json!({ "description": "Done.", "content": { media_type: { "schema": schema } } }),
-    );
+    let mut success = json!({ "description": "Done.", "content": { media_type: { "schema": schema } } });
+    if operation.success == StatusCode::CREATED {
+        success["description"] = json!("Made.");
+    }
+    if let Some(location) = operation.location {
+        let description = format!("Where it is: {location}.");
+        success["headers"] =
+            json!({ "Location": { "description": description, "schema": { "type": "string" } } });
+    }
+    responses.insert(operation.success.as_str().to_owned(), success);
     for status in operation.error_statuses() {
         responses.insert(status.to_string(), json!({ "$ref": "#/components/responses/Problem" }));
     }

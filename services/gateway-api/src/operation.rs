@@ -3,14 +3,21 @@
 use axum::routing::{MethodFilter, MethodRouter};
 use contracts::{
     Service, TenantId,
-    ids::{ParkedId, ProjectId, ResourceId},
+    ids::{BillingKind, Code, DeploymentId, ParkedId, PlanVersionId, ProjectId, ResourceId},
     syncer::Listing,
 };
-use http::Method;
+use http::{Method, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::json;
 
-use crate::gateway::Gateway;
+use crate::{
+    auth::Caller,
+    gateway::Gateway,
+    input::{BODY_BYTES_MAX, Date},
+};
+
+/// The header that names an effect.
+const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 
 /// Makes a schema, and collects the definitions it refers to.
 pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
@@ -24,6 +31,39 @@ pub enum Role {
     Tenant,
     /// Tokens of operators.
     Operator,
+    /// Tokens of whoever meters use outside: the role `llm-gateway`, or operators.
+    UsageProducer,
+}
+
+impl Role {
+    /// Whether a caller bears it.
+    pub(crate) fn admits(self, caller: &Caller) -> bool {
+        match self {
+            Self::Public | Self::Tenant => true,
+            Self::Operator => caller.is_operator(),
+            Self::UsageProducer => caller.is_usage_producer(),
+        }
+    }
+
+    /// Who bears it, for those who do not.
+    pub(crate) const fn bearers(self) -> &'static str {
+        match self {
+            Self::Public => "everyone",
+            Self::Tenant => "whoever has a valid token",
+            Self::Operator => "operators: tokens with the role platform-admin",
+            Self::UsageProducer => "tokens with the role llm-gateway or platform-admin",
+        }
+    }
+
+    /// Its name in the document.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Tenant => "tenant",
+            Self::Operator => "operator",
+            Self::UsageProducer => "usage-producer",
+        }
+    }
 }
 
 /// What a parameter of a path names.
@@ -39,6 +79,16 @@ pub enum PathKind {
     Owner,
     /// A parked message's id.
     Parked,
+    /// A deployment's id.
+    Deployment,
+    /// A plan's code.
+    Plan,
+    /// A plan version's id.
+    PlanVersion,
+    /// What usage is counted by.
+    BillingKind,
+    /// A day.
+    Day,
 }
 
 impl PathKind {
@@ -49,6 +99,11 @@ impl PathKind {
             Self::Parked => generator.subschema_for::<ParkedId>(),
             Self::Listing => generator.subschema_for::<Listing>(),
             Self::Owner => owner_schema(generator),
+            Self::Deployment => generator.subschema_for::<DeploymentId>(),
+            Self::Plan => generator.subschema_for::<Code>(),
+            Self::PlanVersion => generator.subschema_for::<PlanVersionId>(),
+            Self::BillingKind => generator.subschema_for::<BillingKind>(),
+            Self::Day => generator.subschema_for::<Date>(),
         }
     }
 
@@ -59,6 +114,11 @@ impl PathKind {
             Self::Listing => "The listing's name.",
             Self::Owner => "The service that parked the message.",
             Self::Parked => "The parked message's id.",
+            Self::Deployment => "The deployment's id.",
+            Self::Plan => "The plan's code.",
+            Self::PlanVersion => "The plan version's id.",
+            Self::BillingKind => "What usage is counted by, such as droplet_hours.",
+            Self::Day => "The day, such as 2026-11-24.",
         }
     }
 }
@@ -90,6 +150,8 @@ pub struct RequestBody {
     pub schema: SchemaOf,
     /// One that is taken, as JSON.
     pub sample: &'static str,
+    /// Its largest size.
+    pub bytes_max: usize,
 }
 
 /// What a successful answer carries.
@@ -124,8 +186,13 @@ pub struct Operation {
     pub headers: Vec<Parameter>,
     /// The body; `None` when none is read.
     pub body: Option<RequestBody>,
-    /// What a 200 carries.
+    /// What a success carries.
     pub content: Content,
+    /// The status of a success: 200, or 201 where something new was made.
+    pub success: StatusCode,
+    /// Where what was made is found from then on, with `{name}` for what its answer says; `None` when it is not
+    /// asked for by itself.
+    pub location: Option<&'static str>,
     /// Statuses it may answer with besides those that follow from the rest of the row.
     pub further_statuses: Vec<u16>,
     pub(crate) handler: fn(MethodFilter) -> MethodRouter<Gateway>,
@@ -150,6 +217,8 @@ impl Operation {
             headers: Vec::new(),
             body: None,
             content: Content::Json(anything),
+            success: StatusCode::OK,
+            location: None,
             further_statuses: Vec::new(),
             handler,
         }
@@ -164,6 +233,16 @@ impl Operation {
         Self::new(Method::GET, path, id, role, handler)
     }
 
+    /// A question with a body: changes nothing.
+    pub(crate) fn ask(
+        path: &'static str,
+        id: &'static str,
+        role: Role,
+        handler: fn(MethodFilter) -> MethodRouter<Gateway>,
+    ) -> Self {
+        Self::new(Method::POST, path, id, role, handler)
+    }
+
     /// A write: takes `Idempotency-Key`.
     pub(crate) fn post(
         path: &'static str,
@@ -171,8 +250,8 @@ impl Operation {
         role: Role,
         handler: fn(MethodFilter) -> MethodRouter<Gateway>,
     ) -> Self {
-        Self::new(Method::POST, path, id, role, handler).header(
-            "Idempotency-Key",
+        Self::ask(path, id, role, handler).header(
+            IDEMPOTENCY_KEY,
             "Names this effect, 1 to 255 visible ASCII characters. The same key again does nothing and gets \
              the first answer, marked Idempotent-Replayed. The key is yours and this path's alone.",
             |_| schemars::json_schema!({ "type": "string", "minLength": 1, "maxLength": 255 }),
@@ -212,8 +291,33 @@ impl Operation {
         )
     }
 
+    /// `from` and `to`.
+    pub(crate) fn in_period(self) -> Self {
+        self.query("from", "First day; the first of this month (UTC) when left out.", schema_of::<Date>).query(
+            "to",
+            "First day that does not count, later than from and at most 400 days after it; the first of next month \
+             (UTC) when left out.",
+            schema_of::<Date>,
+        )
+    }
+
     pub(crate) fn body<T: JsonSchema>(self, sample: &'static str) -> Self {
-        Self { body: Some(RequestBody { schema: schema_of::<T>, sample }), ..self }
+        self.body_of(schema_of::<T>, sample, BODY_BYTES_MAX)
+    }
+
+    /// A body that is no type of its own, or larger than others.
+    pub(crate) fn body_of(self, schema: SchemaOf, sample: &'static str, bytes_max: usize) -> Self {
+        Self { body: Some(RequestBody { schema, sample, bytes_max }), ..self }
+    }
+
+    /// A success is that something new was made.
+    pub(crate) fn creates(self) -> Self {
+        Self { success: StatusCode::CREATED, ..self }
+    }
+
+    /// A success is that something new was made, and `Location` says where it is.
+    pub(crate) fn creates_at(self, location: &'static str) -> Self {
+        Self { location: Some(location), ..self.creates() }
     }
 
     pub(crate) fn answers<T: JsonSchema>(self) -> Self {
@@ -234,13 +338,23 @@ impl Operation {
         self.query.iter().any(|parameter| parameter.name == name)
     }
 
+    /// Whether it changes anything.
+    fn has_effect(&self) -> bool {
+        self.headers.iter().any(|header| header.name == IDEMPOTENCY_KEY)
+    }
+
+    /// Largest body that is read, in bytes.
+    pub(crate) fn body_bytes_max(&self) -> usize {
+        self.body.map_or(BODY_BYTES_MAX, |body| body.bytes_max)
+    }
+
     /// Every status of an error that it may answer with, ascending.
     pub fn error_statuses(&self) -> Vec<u16> {
         let mut statuses = vec![400, 405, 431, 500, 503];
         match self.role {
             Role::Public => {}
             Role::Tenant => statuses.push(401),
-            Role::Operator => statuses.extend([401, 403]),
+            Role::Operator | Role::UsageProducer => statuses.extend([401, 403]),
         }
         if self.role != Role::Public {
             // An unknown query parameter, at least.
@@ -252,7 +366,7 @@ impl Operation {
         if self.body.is_some() {
             statuses.extend([408, 413, 415]);
         }
-        if self.method != Method::GET {
+        if self.has_effect() {
             statuses.push(409);
         }
         statuses.extend(&self.further_statuses);

@@ -5,6 +5,8 @@ use bytes::Bytes;
 use contracts::{Problem, problem::FieldProblem};
 use http::{HeaderValue, StatusCode, header};
 
+use crate::operation::Role;
+
 /// Why a request is not answered. The edge writes the body, as only it knows the request's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(Box<Problem>);
@@ -15,14 +17,9 @@ impl Failure {
         Self(Box::new(Problem { detail: None, ..Problem::new(401, "Unauthorized", "") }))
     }
 
-    /// The operation is for operators, and the document says so.
-    pub fn forbidden() -> Self {
-        Problem::new(
-            403,
-            "Forbidden",
-            "This operation is for operators: tokens with the role platform-admin.",
-        )
-        .into()
+    /// The operation is for other callers, and the document says so.
+    pub fn forbidden(role: Role) -> Self {
+        Problem::new(403, "Forbidden", format!("This operation is for {}.", role.bearers())).into()
     }
 
     /// Several fields at once.

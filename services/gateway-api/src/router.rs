@@ -15,9 +15,9 @@ use futures::FutureExt;
 use http::StatusCode;
 
 use crate::{
-    auth, clock,
+    auth, clock, edge,
     gateway::Gateway,
-    input::Parameters,
+    input::{BodyLimit, Parameters},
     operation::{Operation, Role},
     operations::operations,
     problem::Failure,
@@ -51,8 +51,8 @@ pub(crate) fn router(gateway: &Gateway) -> Router {
         .with_state(gateway.clone())
 }
 
-/// What stands before every handler: who asks, whether they may, and whether the parameters are known. The
-/// body is not read before that.
+/// What stands before every handler: who asks, whether they may, whether the body is too large by its own word,
+/// and whether the parameters are known. The body is not read before that.
 async fn admit(State(admission): State<Admission>, mut request: Request, next: Next) -> Response {
     let operation = admission.operation;
     let mut response = match check(&admission, &mut request) {
@@ -65,18 +65,20 @@ async fn admit(State(admission): State<Admission>, mut request: Request, next: N
 
 fn check(admission: &Admission, request: &mut Request<Body>) -> Result<(), Failure> {
     let operation = admission.operation;
-    let caller = match operation.role {
-        Role::Public => return Ok(()),
-        Role::Tenant | Role::Operator => {
-            auth::authenticate(&admission.gateway.keys.current(), request.headers(), clock::unix_seconds())?
-        }
-    };
-    if operation.role == Role::Operator && !caller.is_operator() {
-        return Err(Failure::forbidden());
+    if operation.role == Role::Public {
+        return Ok(());
     }
+    let verifier = admission.gateway.keys.current();
+    let caller = auth::authenticate(&verifier, request.headers(), clock::unix_seconds())?;
+    if !operation.role.admits(&caller) {
+        return Err(Failure::forbidden(operation.role));
+    }
+    let limit = operation.body_bytes_max();
+    edge::check_length(request.headers(), limit)?;
     let parameters =
         Parameters::parse(request.uri().query().unwrap_or_default(), |name| operation.knows(name))?;
     tracing::Span::current().record("caller.tenant", caller.tenant().as_str());
+    request.extensions_mut().insert(BodyLimit(limit));
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(parameters);
     Ok(())

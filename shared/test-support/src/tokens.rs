@@ -31,3 +31,8 @@ pub fn tenant(tenant: &str) -> String {
 pub fn operator() -> String {
     sign(&claims("platform-admin", &["platform-admin"]))
 }
+
+/// The LLM gateway's token.
+pub fn llm_gateway() -> String {
+    sign(&claims("llm-gateway", &["llm-gateway"]))
+}

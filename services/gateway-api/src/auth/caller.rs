@@ -10,6 +10,8 @@ use crate::problem::Failure;
 
 /// The role of operators; compared byte by byte, never trimmed, lower-cased or normalised.
 const OPERATOR: &str = "platform-admin";
+/// The role of the LLM gateway; compared in the same way.
+const LLM_GATEWAY: &str = "llm-gateway";
 
 /// Who asks. Made by the verifier alone; cheap to clone.
 #[derive(Debug, Clone)]
@@ -59,6 +61,11 @@ impl Caller {
     /// Whether the caller may see and do everything.
     pub fn is_operator(&self) -> bool {
         self.0.operator
+    }
+
+    /// Whether usage is taken from the caller.
+    pub fn is_usage_producer(&self) -> bool {
+        self.is_operator() || self.0.roles.iter().any(|role| role == LLM_GATEWAY)
     }
 
     /// Whose rows the caller may see.

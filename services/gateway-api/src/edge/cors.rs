@@ -39,7 +39,7 @@ impl Cors {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             headers.insert(
                 header::ACCESS_CONTROL_EXPOSE_HEADERS,
-                HeaderValue::from_static("x-request-id, idempotent-replayed, retry-after"),
+                HeaderValue::from_static("location, x-request-id, idempotent-replayed, retry-after"),
             );
         } else {
             for name in [

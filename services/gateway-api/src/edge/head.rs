@@ -1,10 +1,10 @@
 //! Limits on the head of a request, and what makes one unreadable.
 
 use contracts::Problem;
-use http::{Request, StatusCode, Version, header};
+use http::{HeaderMap, Request, StatusCode, Version, header};
 
 use crate::{
-    input::{BODY_BYTES_MAX, is_percent_encoded},
+    input::{BODY_BYTES_LARGE, is_percent_encoded},
     problem::Failure,
 };
 
@@ -36,9 +36,15 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Failure> {
             Problem::bad_request("The path holds a % without two hex digits after it, or no UTF-8.").into()
         );
     }
+    // No operation takes more; most take less.
+    check_length(headers, BODY_BYTES_LARGE)
+}
+
+/// Refuses a body that is larger than `limit` by its own word, before any of it is read.
+pub(crate) fn check_length(headers: &HeaderMap, limit: usize) -> Result<(), Failure> {
     let declared =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if declared.is_some_and(|bytes| bytes > u64::try_from(BODY_BYTES_MAX).unwrap_or(u64::MAX)) {
+    if declared.is_some_and(|bytes| bytes > u64::try_from(limit).unwrap_or(u64::MAX)) {
         return Err(Failure::of_status(StatusCode::PAYLOAD_TOO_LARGE));
     }
     Ok(())

@@ -19,6 +19,7 @@ use tower::ServiceExt;
 use tracing::{Instrument, Span, field, info_span};
 
 pub use cors::Cors;
+pub(crate) use head::check_length;
 pub use request_id::RequestId;
 
 use crate::{

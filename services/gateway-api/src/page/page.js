@@ -43,11 +43,13 @@ const parameters = (api, list) => {
   return make("div", {}, make("h4", {}, "Parameters"), make("table", {}, ...rows));
 };
 
+const success = (operation) => operation.responses["200"] ?? operation.responses["201"];
+
 const example = (method, path, operation) => {
   const parts = ["curl"];
   if (method !== "get") parts.push(`-X ${method.toUpperCase()}`);
   if (operation.security.length > 0) parts.push('-H "Authorization: Bearer $TOKEN"');
-  if (operation.responses["200"].content["text/event-stream"]) parts.push("-N");
+  if (success(operation).content["text/event-stream"]) parts.push("-N");
   const body = operation.requestBody?.content["application/json"].example;
   if (body) parts.push("-H 'Content-Type: application/json'", `-d '${JSON.stringify(body)}'`);
   parts.push(`'${location.origin}${path}'`);
@@ -55,9 +57,9 @@ const example = (method, path, operation) => {
 };
 
 const card = (api, path, method, operation) => {
-  const [type, content] = Object.entries(operation.responses["200"].content)[0];
+  const [type, content] = Object.entries(success(operation).content)[0];
   const body = operation.requestBody?.content["application/json"].schema;
-  const errors = Object.keys(operation.responses).filter((status) => status !== "200").join(" ");
+  const errors = Object.keys(operation.responses).filter((status) => status >= "400").join(" ");
   return make("details", { id: operation.operationId },
     make("summary", {}, make("span", { class: `method ${method}` }, method.toUpperCase()),
       make("code", {}, path), make("span", { class: "about" }, operation.summary),

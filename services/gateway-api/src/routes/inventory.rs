@@ -2,16 +2,17 @@
 
 use axum::extract::State;
 use contracts::{
-    Problem, TenantId,
-    ids::ResourceId,
-    syncer::{ClassifyResource, GetResource, ListResources},
+    ids::{DeploymentId, ResourceId},
+    syncer::{ClassifyResource, GetResource, LinkResource, ListResources},
 };
 use messaging::Nats;
+use schemars::JsonSchema;
+use serde::Deserialize;
 
-use super::classify::Classification;
+use super::{classify::Classification, tenant::named_tenant};
 use crate::{
     auth::Caller,
-    input::{EffectKey, InPath, Json, Parameters, Text},
+    input::{EffectKey, InPath, Json, Nullable, Parameters, Text},
     problem::Failure,
     reply::Reply,
 };
@@ -21,18 +22,13 @@ pub(crate) async fn list(
     caller: Caller,
     parameters: Parameters,
 ) -> Result<Reply, Failure> {
-    let tenant_id: Option<TenantId> = parameters.optional("tenant")?;
-    // Asking for another tenant's resources is a mistake to point out, not an empty list to return.
-    if !caller.is_operator() && tenant_id.as_ref().is_some_and(|tenant| tenant != caller.tenant()) {
-        return Err(Problem::unprocessable("tenant", "names a tenant that is not yours").into());
-    }
     let query = ListResources {
         scope: caller.scope(),
         kind: parameters.optional("kind")?,
         status: parameters.optional::<Text<64>>("status")?.map(String::from),
         project_id: parameters.optional("project")?,
         deployment_id: parameters.optional("deployment")?,
-        tenant_id,
+        tenant_id: named_tenant(&caller, &parameters)?,
         page: parameters.page()?,
     };
     Ok(nats.query(&query).await?.into())
@@ -59,5 +55,24 @@ pub(crate) async fn classify(
         purpose: body.purpose.map(String::from),
         actor: caller.actor(),
     };
+    Ok(nats.command(&command, &key).await?.into())
+}
+
+/// Which deployment a resource is part of.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Link {
+    /// The deployment; `null`: none.
+    deployment_id: Nullable<DeploymentId>,
+}
+
+pub(crate) async fn link(
+    State(nats): State<Nats>,
+    caller: Caller,
+    InPath(id): InPath<ResourceId>,
+    EffectKey(key): EffectKey,
+    Json(body): Json<Link>,
+) -> Result<Reply, Failure> {
+    let command = LinkResource { id, deployment_id: body.deployment_id.0, actor: caller.actor() };
     Ok(nats.command(&command, &key).await?.into())
 }

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::support::serve;
+use crate::support::{operator, serve};
 
 async fn exchange(addr: std::net::SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(addr).await.unwrap();
@@ -66,9 +66,16 @@ async fn what_is_no_http_gets_a_problem_and_is_closed() {
 #[tokio::test]
 async fn a_refused_body_does_not_hide_the_refusal() {
     let served = serve().await;
-    let head = "POST /api/v1/projects/x/classify HTTP/1.1\r\nhost: x\r\ncontent-length: 400000\r\n\r\n";
-    let answer = exchange(served.addr, &[head.as_bytes(), &[b'x'; 400_000]].concat()).await;
-    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
+    let token = format!("authorization: Bearer {}\r\n", operator());
+    // Larger than this operation takes, without and with a token; and larger than any takes.
+    for (authorization, length, status) in [("", 400_000, 401), (&token, 400_000, 413), ("", 1_100_000, 413)]
+    {
+        let head = format!(
+            "POST /api/v1/projects/x/classify HTTP/1.1\r\nhost: x\r\n{authorization}content-length: {length}\r\n\r\n"
+        );
+        let answer = exchange(served.addr, &[head.as_bytes(), &vec![b'x'; length]].concat()).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    }
 }
 
 #[tokio::test]

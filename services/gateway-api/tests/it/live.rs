@@ -12,8 +12,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use contracts::{
     Problem, Service, TenantId,
-    ids::{ProjectId, ResourceId},
+    biller::{CreateDeployment, Deployment, DeploymentState, MakeQuote, Quote, QuoteSection},
+    ids::{DeploymentId, PlanVersionId, ProjectId, ResourceId},
+    meterer::{GetUsage, RecordUsage, UsageOutcome, UsageReport, UsageResult, UsageResults},
     paging::Page,
+    problem::FieldProblem,
     syncer::{
         ClassifyProject, GetResource, ListResources, Project, Resource, ResourceDetail, ResourceDiscovered,
         ResourceKind, ResourceState,
@@ -22,9 +25,10 @@ use contracts::{
 use messaging::{
     Answer, Execute, Received, Refusal, ScopedTx, Subscriptions,
     outbox::{self, Draft},
-    parked,
+    parked::{self, Parking},
     runtime::{self, RuntimeSettings},
 };
+use money::{Cents, Currency};
 use reqwest::{Client, Response};
 use serde_json::Value;
 use sqlx::PgConnection;
@@ -75,6 +79,81 @@ impl Execute<ClassifyProject> for Echo {
     }
 }
 
+impl Answer<MakeQuote> for Echo {
+    async fn answer(&self, _: &mut ScopedTx, query: MakeQuote) -> Result<Quote, Refusal> {
+        let nothing = QuoteSection { lines: Vec::new(), total_cents: Cents::ZERO };
+        let tokens = query.projected_usage.values().next().unwrap().get();
+        Ok(Quote {
+            plan_code: query.plan_code,
+            plan_version_id: PlanVersionId::from_uuid(uuid::Uuid::now_v7()),
+            plan_version: 1,
+            currency: Currency::AUD,
+            starts_on: query.starts_on.unwrap(),
+            recurring: nothing.clone(),
+            first_invoice: nothing.clone(),
+            overage: nothing,
+            all_in_monthly_cents: Cents::round(tokens).unwrap(),
+        })
+    }
+}
+
+impl Execute<CreateDeployment> for Echo {
+    async fn execute(&self, _: &mut PgConnection, command: CreateDeployment) -> Result<Deployment, Refusal> {
+        if command.slug.as_str() == "taken" {
+            return Err(Problem::conflict("You have a deployment of that name.").into());
+        }
+        Ok(Deployment {
+            id: DeploymentId::from_uuid(uuid::Uuid::now_v7()),
+            tenant_id: command.tenant_id,
+            slug: command.slug,
+            display_name: command.display_name,
+            region: command.region,
+            state: DeploymentState::Active,
+            llm_mode: command.llm_mode,
+            billing_action_suspended: false,
+            template_code: command.template_code,
+            template_version: command.template_version,
+            subscription: None,
+            created_at: at(),
+            version: 1,
+        })
+    }
+}
+
+impl Answer<GetUsage> for Echo {
+    async fn answer(&self, _: &mut ScopedTx, query: GetUsage) -> Result<UsageReport, Refusal> {
+        Ok(UsageReport {
+            from: query.from,
+            to: query.to,
+            deployment_id: query.deployment_id,
+            kinds: Vec::new(),
+            llm_total: Vec::new(),
+            llm_by_model: Vec::new(),
+            llm_by_day: Vec::new(),
+            unmetered: 0,
+        })
+    }
+}
+
+impl Execute<RecordUsage> for Echo {
+    async fn execute(&self, _: &mut PgConnection, command: RecordUsage) -> Result<UsageResults, Refusal> {
+        let results = command.events.iter().map(|event| {
+            let invalid = event.get().contains("wrong");
+            UsageResult {
+                gateway_request_id: None,
+                outcome: if invalid { UsageOutcome::Invalid } else { UsageOutcome::Accepted },
+                detail: Some(event.get().chars().take(200).collect()),
+                errors: if invalid {
+                    vec![FieldProblem { field: "/charge".to_owned(), detail: "is wrong".to_owned() }]
+                } else {
+                    Vec::new()
+                },
+            }
+        });
+        Ok(UsageResults { results: results.collect() })
+    }
+}
+
 /// A world with all owners answering, and a gateway on it.
 struct Live {
     world: World,
@@ -92,10 +171,17 @@ impl Live {
             if owner == Service::Syncer {
                 table = table.query::<ListResources>().query::<GetResource>().command::<ClassifyProject>();
             }
+            if owner == Service::Biller {
+                table = table.query::<MakeQuote>().command::<CreateDeployment>();
+            }
+            if owner == Service::Meterer {
+                table = table.query::<GetUsage>().command::<RecordUsage>();
+            }
             let settings = RuntimeSettings {
                 database: world.database(owner),
                 pool: world.pool(owner).await,
                 nats: world.connect(owner.name()).await,
+                followed: None,
                 readiness: Readiness::new(),
             };
             tokio::spawn(runtime::run(table, Arc::new(Echo::default()), settings, shutdown.clone()));
@@ -132,6 +218,12 @@ impl Live {
         let mut tx = pool.begin().await.unwrap();
         outbox::add(&mut tx, &drafts).await.unwrap();
         tx.commit().await.unwrap();
+    }
+
+    async fn post(&self, target: &str, token: &str, key: &str, body: &str) -> Response {
+        let request = self.client.post(self.url(target)).bearer_auth(token).body(body.to_owned());
+        let request = request.header("content-type", "application/json").header("idempotency-key", key);
+        request.send().await.unwrap()
     }
 
     /// A stream of events that has begun.
@@ -273,6 +365,95 @@ async fn requests_reach_their_owner_and_answers_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_made_has_a_place_and_a_repeat_says_the_same() {
+    let live = Live::start().await;
+    let member = token("acme", &["member"]);
+    let body = r#"{"slug":"shop","display_name":"The shop","region":"syd1"}"#;
+    let mut places = Vec::new();
+    for replayed in [false, true] {
+        let answer = live.post("/api/v1/deployments", &member, "k", body).await;
+        assert_eq!(answer.status(), 201);
+        assert_eq!(answer.headers().contains_key("idempotent-replayed"), replayed);
+        places.push(answer.headers()["location"].to_str().unwrap().to_owned());
+        let made: Value = answer.json().await.unwrap();
+        assert_eq!((&made["tenant_id"], &made["llm_mode"]), (&"acme".into(), &"disabled".into()));
+        assert_eq!(places[0], format!("/api/v1/deployments/{}", made["id"].as_str().unwrap()));
+    }
+    assert_eq!(places[0], places[1]);
+    let operators = r#"{"tenant_id":"globex","slug":"shop","display_name":"The shop","region":"syd1"}"#;
+    let answer = live.post("/api/v1/deployments", &operator(), "k", operators).await;
+    assert_eq!(answer.json::<Value>().await.unwrap()["tenant_id"], "globex");
+    let taken = live.post("/api/v1/deployments", &member, "l", &body.replace("shop\"", "taken\"")).await;
+    assert_eq!((taken.status().as_u16(), taken.headers().contains_key("location")), (409, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quantities_and_days_arrive_as_they_were_written() {
+    let live = Live::start().await;
+    let member = token("acme", &["member"]);
+    for (usage, cents) in [("999999999999999", 999_999_999_999_999_i64), ("\"1.5\"", 2), ("0", 0)] {
+        let body = format!(
+            r#"{{"plan_code":"studio","projected_usage":{{"llm_tokens":{usage}}},"starts_on":"2028-02-29"}}"#
+        );
+        // A question needs no key, and takes no notice of one.
+        let answer = live.post("/api/v1/quote", &member, "k", &body).await;
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers().contains_key("idempotent-replayed")),
+            (200, false)
+        );
+        let quote: Value = answer.json().await.unwrap();
+        assert_eq!(
+            (&quote["all_in_monthly_cents"], &quote["starts_on"]),
+            (&cents.into(), &"2028-02-29".into())
+        );
+    }
+    let usage = live.json("/api/v1/usage?from=2028-02-29&to=2028-03-01", &member).await;
+    assert_eq!((&usage["from"], &usage["to"]), (&"2028-02-29".into(), &"2028-03-01".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_is_passed_on_untouched_and_one_bad_event_alone_is_refused() {
+    let live = Live::start().await;
+    let target = "/api/v1/integrations/llm-usage";
+    let producer = token("arcadia", &["llm-gateway"]);
+    let good = r#"{"charge": 12345678901234567890.123456789,"n":18446744073709551616 , "s":"\u0041"}"#;
+    let told = |answer: Value| {
+        let results = answer["results"].as_array().unwrap().clone();
+        let told = results
+            .iter()
+            .map(|r| format!("{} {}", r["outcome"].as_str().unwrap(), r["detail"].as_str().unwrap()));
+        told.collect::<Vec<_>>()
+    };
+    for token in [&producer, &operator()] {
+        let answer = live.post(target, token, "one", good).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(told(answer.json().await.unwrap()), [format!("accepted {good}")]);
+    }
+    let batch = format!(r#" {{"events" : [{good}, {{"wrong":1}},5]}} "#);
+    let answer = live.post(target, &producer, "batch", &batch).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(
+        told(answer.json().await.unwrap()),
+        [format!("accepted {good}"), r#"invalid {"wrong":1}"#.to_owned(), "accepted 5".to_owned()]
+    );
+    // The same refusal again when the same effect is asked for again.
+    for _ in 0..2 {
+        let answer = live.post(target, &producer, "bad", r#"{"wrong":1}"#).await;
+        assert_eq!(
+            (answer.status().as_u16(), &answer.headers()["content-type"]),
+            (422, &"application/problem+json".parse().unwrap())
+        );
+        let problem: Value = answer.json().await.unwrap();
+        assert_eq!(problem["errors"], serde_json::json!([{ "field": "/charge", "detail": "is wrong" }]));
+    }
+    // As much as one message carries.
+    let padding = "x".repeat(999_000);
+    let answer =
+        live.post(target, &producer, "large", &format!(r#"{{"events":[{{"s":"{padding}"}}]}}"#)).await;
+    assert_eq!(answer.status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parked_messages_of_all_owners_are_one_list() {
     let live = Live::start().await;
     let operator = operator();
@@ -288,7 +469,8 @@ async fn parked_messages_of_all_owners_are_one_list() {
                 deliveries: 1,
                 consumer: "test".to_owned(),
             };
-            parked::park(&mut tx, owner, &received, "no reason", at()).await.unwrap();
+            let aside = Parking { received: &received, reason: "no reason", waits_for: None };
+            parked::park_all(&mut tx, owner, &[aside], at()).await.unwrap();
         }
         tx.commit().await.unwrap();
     }

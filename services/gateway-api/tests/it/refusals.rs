@@ -37,9 +37,16 @@ fn target(operation: &gateway_api::operation::Operation, value: fn(PathKind) -> 
 
 fn well_formed(kind: PathKind) -> &'static str {
     match kind {
-        PathKind::Resource | PathKind::Project | PathKind::Parked => ID,
+        PathKind::Resource
+        | PathKind::Project
+        | PathKind::Parked
+        | PathKind::Deployment
+        | PathKind::PlanVersion => ID,
         PathKind::Listing => "droplets",
         PathKind::Owner => "syncer",
+        PathKind::Plan => "studio",
+        PathKind::BillingKind => "droplet_hours",
+        PathKind::Day => "2026-11-24",
     }
 }
 
@@ -70,11 +77,21 @@ async fn every_operation_asks_for_a_token_and_gives_one_reason() {
         let expected = r#"{"type":"about:blank","title":"Unauthorized","status":401,"instance":"same-id-1"}"#;
         assert!(bodies.iter().all(|body| body == expected), "{bodies:?}");
 
-        if operation.role == Role::Operator {
-            for roles in [&["member"][..], &["platform_admin"], &["Platform-Admin"], &[]] {
-                let answer = ask(Some(format!("Bearer {}", token("acme", roles)))).await;
-                assert_eq!(answer.checked(), 403, "{} for {roles:?}", operation.id);
-            }
+        let others: &[&[&str]] = match operation.role {
+            Role::Public | Role::Tenant => &[],
+            Role::Operator => &[&["member"], &["platform_admin"], &["Platform-Admin"], &["llm-gateway"], &[]],
+            Role::UsageProducer => &[
+                &["member"],
+                &["platform_admin"],
+                &["llm_gateway"],
+                &["LLM-Gateway"],
+                &["llm-gateway "],
+                &[],
+            ],
+        };
+        for roles in others {
+            let answer = ask(Some(format!("Bearer {}", token("acme", roles)))).await;
+            assert_eq!(answer.checked(), 403, "{} for {roles:?}", operation.id);
         }
     }
 }
@@ -110,9 +127,19 @@ async fn a_malformed_id_answers_as_an_absent_one() {
         "%F0%9F%99%82",
         "..;",
         "listings%00",
+        "Studio",
+        "a-b",
+        "2026-02-30",
+        "2026-2-3",
+        "+02026-2-3",
+        "today",
+        "abcdefghijabcdefghijabcdefghijabcdefghijx",
     ] {
         for operation in operations().iter().filter(|operation| !operation.path_parameters.is_empty()) {
-            let last = operation.path_parameters.last().unwrap().0;
+            let (last, kind) = *operation.path_parameters.last().unwrap();
+            if ["abc", "today"].contains(&bad) && matches!(kind, PathKind::Plan | PathKind::BillingKind) {
+                continue;
+            }
             let path = operation.path.replace(&format!("{{{last}}}"), bad).replace("{service}", "syncer");
             let request = request(operation.method.as_str(), &path)
                 .header("authorization", format!("Bearer {token}"))
@@ -222,9 +249,31 @@ async fn parameters_are_known_once_and_within_bounds() {
         ("/api/v1/events?subject=%3E", "subject"),
         ("/api/v1/events?subject=evt.llm-gateway.%3E", "subject"),
         (&format!("/api/v1/inventory/{ID}?x=1"), "x"),
+        ("/api/v1/deployments?state=Active", "state"),
+        ("/api/v1/deployments?state=", "state"),
+        ("/api/v1/deployments?tenant=a.b", "tenant"),
+        ("/api/v1/catalog/plans?status=draft", "status"),
+        ("/api/v1/usage?limit=1", "limit"),
+        ("/api/v1/usage?deployment=*", "deployment"),
+        ("/api/v1/usage?from=2026-02-30", "from"),
+        ("/api/v1/usage?from=2026-11-01T00:00:00Z", "from"),
+        ("/api/v1/usage?to=2026-1-01", "to"),
+        ("/api/v1/usage?from=2026-11-01&to=2026-11-01", "to"),
+        ("/api/v1/usage/deployments?from=2026-11-02&to=2026-11-01", "to"),
+        ("/api/v1/usage/unmetered?from=2026-01-01&to=2027-02-06", "to"),
+        ("/api/v1/usage/conflicts?from=2026-01-01", "from"),
+        ("/api/v1/usage/metering?limit=1", "limit"),
+        ("/api/v1/quote?plan_code=studio", "plan_code"),
     ] {
-        let answer = get(&edge, target, Some(&operator)).await;
+        let answer = match target.starts_with("/api/v1/quote") {
+            true => post(&edge, target, &[], "").await,
+            false => get(&edge, target, Some(&operator)).await,
+        };
         assert_eq!((answer.checked(), answer.fields().join(" ")), (422, field.to_owned()), "{target}");
+    }
+    for target in ["/api/v1/deployments?tenant=other", "/api/v1/usage?tenant=other"] {
+        let answer = get(&edge, target, Some(&tenant)).await;
+        assert_eq!((answer.checked(), answer.fields()), (422, vec!["tenant".to_owned()]), "{target}");
     }
     let request = request("GET", "/api/v1/events")
         .header("authorization", format!("Bearer {tenant}"))
@@ -260,6 +309,162 @@ async fn bodies_and_keys_are_read_strictly() {
     assert_eq!(post(&edge, &path, &[json], &large).await.checked(), 413);
     let length = large.len().to_string();
     assert_eq!(post(&edge, &path, &[json, ("content-length", &length)], &large).await.checked(), 413);
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_acceptable_is_named() {
+    let edge = edge(Cors::Deployed).await;
+    let json = ("content-type", "application/json");
+    let quote = "/api/v1/quote";
+    let versions = "/api/v1/catalog/plans/studio/versions";
+    let deployment = |rest: &str| format!("/api/v1/deployments/{ID}/{rest}");
+    let (transition, migrate) = (deployment("transition"), deployment("migrate"));
+    let (subscribe, billing) = (deployment("subscribe"), deployment("billing-actions"));
+    let link = format!("/api/v1/inventory/{ID}/link");
+    let many = format!(r#"{{"plan_code":"studio","addons":[{}]}}"#, vec![r#""a""#; 101].join(","));
+    let cases: &[(&str, &str, &str)] = &[
+        (quote, r#"{}"#, "/plan_code"),
+        (quote, r#"{"plan_code":"Studio"}"#, "/plan_code"),
+        (
+            quote,
+            r#"{"plan_code":"studio","projected_usage":{"llm_tokens":1.5}}"#,
+            "/projected_usage/llm_tokens",
+        ),
+        (
+            quote,
+            r#"{"plan_code":"studio","projected_usage":{"llm_tokens":1e3}}"#,
+            "/projected_usage/llm_tokens",
+        ),
+        (
+            quote,
+            r#"{"plan_code":"studio","projected_usage":{"llm_tokens":-1}}"#,
+            "/projected_usage/llm_tokens",
+        ),
+        (
+            quote,
+            r#"{"plan_code":"studio","projected_usage":{"llm_tokens":null}}"#,
+            "/projected_usage/llm_tokens",
+        ),
+        (quote, r#"{"plan_code":"studio","projected_usage":{"a":"0.1234567890123"}}"#, "/projected_usage/a"),
+        (quote, r#"{"plan_code":"studio","projected_usage":{"a":1,"a":1}}"#, "/projected_usage/a"),
+        (quote, r#"{"plan_code":"studio","projected_usage":{"A B":1}}"#, "/projected_usage/A B"),
+        (quote, r#"{"plan_code":"studio","projected_usage":null}"#, "/projected_usage"),
+        (quote, r#"{"plan_code":"studio","projected_usage":[]}"#, "/projected_usage"),
+        (quote, r#"{"plan_code":"studio","addons":["x","Y"]}"#, "/addons/1"),
+        (quote, r#"{"plan_code":"studio","addons":null}"#, "/addons"),
+        (quote, &many, "/addons"),
+        (quote, r#"{"plan_code":"studio","starts_on":null}"#, "/starts_on"),
+        (quote, r#"{"plan_code":"studio","starts_on":"2027-02-29"}"#, "/starts_on"),
+        (quote, r#"{"plan_code":"studio","starts_on":20270301}"#, "/starts_on"),
+        (quote, r#"{"plan_code":"studio","scope":"operator"}"#, "/scope"),
+        ("/api/v1/catalog/plans", r#"{"code":"a b","name":"x"}"#, "/code"),
+        ("/api/v1/catalog/plans", r#"{"code":"a","name":""}"#, "/name"),
+        ("/api/v1/catalog/plans", r#"{"code":"a","name":"x","actor":{}}"#, "/actor"),
+        (versions, r#"{"base_price_cents":1.0,"currency":"AUD","items":[]}"#, "/base_price_cents"),
+        (versions, r#"{"base_price_cents":"1","currency":"AUD","items":[]}"#, "/base_price_cents"),
+        (versions, r#"{"base_price_cents":-1,"currency":"AUD","items":[]}"#, "/base_price_cents"),
+        (versions, r#"{"base_price_cents":1,"currency":"aud","items":[]}"#, "/currency"),
+        (versions, r#"{"base_price_cents":1,"currency":"AUD"}"#, "/items"),
+        (versions, r#"{"base_price_cents":1,"currency":"AUD","items":{}}"#, "/items"),
+        (versions, r#"{"base_price_cents":1,"currency":"AUD","items":[["a",1,"hour",1]]}"#, "/items/0"),
+        (
+            versions,
+            r#"{"base_price_cents":1,"currency":"AUD","items":[{"resource_kind":"a","included_qty":1,"overage_unit":"Hour","overage_price_cents":1}]}"#,
+            "/items/0/overage_unit",
+        ),
+        (
+            versions,
+            r#"{"base_price_cents":1,"currency":"AUD","items":[{"resource_kind":"a","included_qty":1,"overage_unit":"hour","overage_price_cents":1,"hard_cap_qty":null}]}"#,
+            "/items/0/hard_cap_qty",
+        ),
+        (
+            versions,
+            r#"{"base_price_cents":1,"currency":"AUD","items":[{"resource_kind":"a","included_qty":1,"overage_unit":"hour","overage_price_cents":1,"extra":1}]}"#,
+            "/items/0/extra",
+        ),
+        (
+            "/api/v1/catalog/prices",
+            r#"{"resource_kind":"a","unit":"hour","unit_price_cents":1,"currency":"AUD","effective_from":"2027-1-1"}"#,
+            "/effective_from",
+        ),
+        ("/api/v1/deployments", r#"{"slug":"Shop","display_name":"x","region":"syd1"}"#, "/slug"),
+        ("/api/v1/deployments", r#"{"slug":"shop","display_name":"x","region":"syd1"}"#, "/tenant_id"),
+        (
+            "/api/v1/deployments",
+            r#"{"tenant_id":null,"slug":"shop","display_name":"x","region":"syd1"}"#,
+            "/tenant_id",
+        ),
+        (
+            "/api/v1/deployments",
+            r#"{"tenant_id":"acme","slug":"shop","display_name":"x","region":"syd1","trial_days":366}"#,
+            "/trial_days",
+        ),
+        (
+            "/api/v1/deployments",
+            r#"{"tenant_id":"acme","slug":"shop","display_name":"x","region":"syd1","llm_mode":"none"}"#,
+            "/llm_mode",
+        ),
+        (
+            "/api/v1/deployments",
+            r#"{"tenant_id":"acme","slug":"shop","display_name":"x","region":"syd1","state":"active"}"#,
+            "/state",
+        ),
+        (&transition, r#"{"to":"Paused"}"#, "/to"),
+        (&transition, r#"{"to":"paused","reason":""}"#, "/reason"),
+        (&subscribe, r#"{"addons":[]}"#, "/plan_code"),
+        (&migrate, r#"{"plan_version_id":"1"}"#, "/plan_version_id"),
+        (&billing, r#"{"suspended":"true"}"#, "/suspended"),
+        (&billing, r#"{"suspended":1}"#, "/suspended"),
+        (&link, r#"{}"#, "/deployment_id"),
+        (&link, r#"{"deployment_id":""}"#, "/deployment_id"),
+        ("/api/v1/usage/metering/a", r#"{"granularity":"weekly","retention_days":400}"#, "/granularity"),
+        ("/api/v1/usage/metering/a", r#"{"granularity":"daily","retention_days":34}"#, "/retention_days"),
+    ];
+    for (target, body, field) in cases {
+        let answer = post(&edge, target, &[json], body).await;
+        assert_eq!(answer.checked(), 422, "{target} {body}");
+        assert_eq!(answer.fields(), [*field], "{target} {body}");
+    }
+    // A tenant does not say whose a deployment is, not even that it is their own.
+    for tenant in ["acme", "globex"] {
+        let body = format!(r#"{{"tenant_id":"{tenant}","slug":"shop","display_name":"x","region":"syd1"}}"#);
+        let request = request("POST", "/api/v1/deployments")
+            .header("authorization", format!("Bearer {}", token("acme", &["member"])))
+            .header("content-type", "application/json");
+        let answer = send(&edge, request.body(Body::from(body)).unwrap()).await;
+        assert_eq!((answer.checked(), answer.fields()), (422, vec!["/tenant_id".to_owned()]));
+    }
+}
+
+#[tokio::test]
+async fn usage_is_taken_in_larger_bodies_and_nothing_is_said_twice() {
+    let edge = edge(Cors::Deployed).await;
+    let (target, json) = ("/api/v1/integrations/llm-usage", ("content-type", "application/json"));
+    let padding = "x".repeat(900_000);
+    let events = vec![r#"{"a":1}"#; 1_001].join(",");
+    for (body, status, fields) in [
+        // Longer than other operations take, and read all the same.
+        (format!(r#"{{"events":[{{"a":"{padding}","b":1,"b":2}}]}}"#), 422, "/events/0/b"),
+        (format!(r#"{{"a":"{padding}","b":{{"c":1,"c":1}}}}"#), 422, "/b/c"),
+        (format!(r#"{{"events":[],"a":"{padding}{padding}"}}"#), 413, ""),
+        (r#"{"events":[]}"#.to_owned(), 422, "/events"),
+        (format!(r#"{{"events":[{events}]}}"#), 422, "/events"),
+        (r#"{"events":{}}"#.to_owned(), 422, "/events"),
+        (r#"{"events":null}"#.to_owned(), 422, "/events"),
+        (r#"{"events":[{}],"gateway_request_id":"r"}"#.to_owned(), 422, "/gateway_request_id"),
+        (r#"{"events":[{"charge":1e400}]}"#.to_owned(), 400, ""),
+        (r#"[{"charge":"1"}]"#.to_owned(), 422, ""),
+    ] {
+        let answer = post(&edge, target, &[json], &body).await;
+        assert_eq!(answer.checked(), status, "{}", &body[..body.len().min(80)]);
+        assert_eq!(answer.fields().join(" "), fields, "{}", &body[..body.len().min(80)]);
+    }
+    // Told by its length: too large for one operation and not for another.
+    let length = "100000";
+    let answer = post(&edge, target, &[json, ("content-length", length)], "{").await;
+    assert_eq!(answer.checked(), 400);
+    let answer = post(&edge, "/api/v1/quote", &[json, ("content-length", length)], "{").await;
+    assert_eq!(answer.checked(), 413);
 }
 
 #[tokio::test(start_paused = true)]

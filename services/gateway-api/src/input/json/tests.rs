@@ -16,7 +16,7 @@ struct Sample {
 
 /// `ok …`, or the status and the refused fields.
 fn outcome(body: &[u8]) -> String {
-    match parse::<Sample>(body) {
+    match JsonText::look(Bytes::copy_from_slice(body)).and_then(|text| text.parse::<Sample>()) {
         Ok(Sample { tenant_id, purpose }) => {
             let purpose = purpose.map_or_else(|| "-".to_owned(), String::from);
             format!(
