@@ -4,8 +4,9 @@ use crate::environment;
 use crate::state::StateDir;
 use anyhow::{Context, bail};
 use reqwest::Method;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -60,12 +61,22 @@ impl Gateway {
 
     /// Asks for something.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> anyhow::Result<T> {
-        self.send(Method::GET, path, query).await
+        self.send(Method::GET, path, query, None).await
     }
 
     /// Tells it to do something that needs no body.
     pub async fn post<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
-        self.send(Method::POST, path, &[]).await
+        self.send(Method::POST, path, &[], None).await
+    }
+
+    /// Tells it to do something with a body.
+    pub async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> anyhow::Result<T> {
+        let body = serde_json::to_value(body).with_context(|| format!("write the body for {path}"))?;
+        self.send(Method::POST, path, &[], Some(body)).await
     }
 
     /// Every item of a listing, page by page.
@@ -103,6 +114,7 @@ impl Gateway {
         method: Method,
         path: &str,
         query: &[(&str, &str)],
+        body: Option<Value>,
     ) -> anyhow::Result<T> {
         let asking = || format!("{method} {path} at {}", self.url);
         let mut url = url::Url::parse(&self.url).with_context(asking)?;
@@ -114,6 +126,9 @@ impl Gateway {
             self.client.request(method.clone(), url).bearer_auth(&self.operator_token).timeout(TIMEOUT);
         if method == Method::POST {
             request = request.header("Idempotency-Key", uuid::Uuid::new_v4().to_string());
+        }
+        if let Some(body) = &body {
+            request = request.json(body);
         }
         let response = request.send().await.with_context(asking)?;
         let status = response.status();

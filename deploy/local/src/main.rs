@@ -1,7 +1,7 @@
 //! The command behind `cargo up`, `cargo down` and `cargo arcadia`.
 
 use clap::{Parser, Subcommand};
-use local::commands::{check_all, inventory, parked, republish, sqlx_data, status, tail, token};
+use local::commands::{check_all, inventory, parked, republish, sqlx_data, status, tail, token, usage};
 use local::state::StateDir;
 use local::up::{self, SystemOptions, UpOptions};
 use std::path::PathBuf;
@@ -31,6 +31,8 @@ enum Command {
     Republish(republish::RepublishOptions),
     /// The inventory by kind.
     Inventory(inventory::InventoryOptions),
+    /// Publish LLM usage as the gateway would, and say what it must come to.
+    Usage(usage::UsageOptions),
     /// What runs, and whether it is ready.
     Status(StateOption),
     /// Refresh the query data in .sqlx from a database made by the migrations.
@@ -70,6 +72,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Parked(options) => parked::run(&options).await.map(|()| ExitCode::SUCCESS),
         Command::Republish(options) => republish::run(&options).await.map(|()| ExitCode::SUCCESS),
         Command::Inventory(options) => inventory::run(&options).await.map(|()| ExitCode::SUCCESS),
+        Command::Usage(options) => usage::run(&options).await,
         Command::Status(option) => status::run(&StateDir::open(option.state.as_deref())?).await,
         Command::Sqlx(options) => sqlx_data::run(&options).await,
         Command::CheckAll => check_all::run().await,

@@ -8,3 +8,4 @@ pub mod sqlx_data;
 pub mod status;
 pub mod tail;
 pub mod token;
+pub mod usage;

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// The programs that stand in for the outside world.
 pub const SIMULATORS: [&str; 2] = ["digitalocean-sim", "finance-sim"];
 
+/// Publishes usage for `cargo arcadia usage`.
+pub const USAGE_PUBLISHER: &str = "usage-publisher";
+
 /// Where the binaries are: beside our own, which cargo built in the same way.
 pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe().context("find our own binary")?;
@@ -28,7 +31,8 @@ pub async fn build() -> anyhow::Result<()> {
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
-    for package in Service::ALL.iter().map(|service| service.name()).chain(SIMULATORS).chain([NATS_ADMIN]) {
+    let services = Service::ALL.iter().map(|service| service.name());
+    for package in services.chain(SIMULATORS).chain([NATS_ADMIN, USAGE_PUBLISHER]) {
         command.args(["--package", package]);
     }
     let status = command.status().await.context("run cargo build")?;

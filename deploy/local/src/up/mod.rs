@@ -10,7 +10,7 @@ mod start;
 mod summary;
 mod supervised;
 
-pub use build::binary;
+pub use build::{USAGE_PUBLISHER, binary};
 pub use detach::{down, supervise};
 pub use provision::NATS_ADMIN;
 

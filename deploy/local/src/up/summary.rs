@@ -2,6 +2,7 @@
 
 use crate::console::Console;
 use crate::gateway::Gateway;
+use crate::seed::{self, Seeded};
 use crate::state::StateDir;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,8 +13,10 @@ const FIRST_WITHIN: Duration = Duration::from_secs(30);
 /// The listings come in one after the other; when nothing more came for this long, they are all in.
 const SETTLED_AFTER: Duration = Duration::from_millis(700);
 
-/// Waits for the first inventory and shows it.
+/// Brings in what is sold, waits for the first inventory, and shows both.
 pub async fn show(gateway: &Gateway, state: &StateDir, console: &Console) -> anyhow::Result<()> {
+    let Seeded { plans, addons, added } = seed::catalog(gateway).await?;
+    console.step("catalog", format!("{plans} plans and {addons} add-ons, {added} of them new"));
     let counts = first_inventory(gateway).await?;
     let total: u64 = counts.values().sum();
     if total == 0 {
