@@ -77,12 +77,15 @@ fn every_subject_fits_the_grammar_and_stands_once() {
             .filter(|(_, text)| {
                 [&entry.subject, &template].iter().any(|s| text.contains(&format!("\"{s}\"")))
             })
-            .map(|(file, _)| file.rsplit('/').next().unwrap_or_default())
+            .map(|(file, _)| file.trim_start_matches("shared/contracts/src/"))
             .collect();
-        let own = format!("{}.rs", owner.replace('-', "_"));
+        // A file, or the files of a folder.
+        let own = owner.replace('-', "_");
+        let is_own =
+            |file: &str| file.strip_prefix(&own).is_some_and(|rest| rest == ".rs" || rest.starts_with('/'));
         let per_service = ["parked.rs", "outbox.rs"];
-        let fits = matches!(places[..], [file] if file == own || per_service.contains(&file));
-        assert!(fits, "{} belongs in {own} alone, and stands in {places:?}", entry.subject);
+        let fits = matches!(places[..], [file] if is_own(file) || per_service.contains(&file));
+        assert!(fits, "{} belongs in {own}.rs or {own}/ alone, and stands in {places:?}", entry.subject);
     }
 }
 
@@ -134,7 +137,12 @@ fn every_message_is_captured_by_one_stream_or_answered_by_one_service() {
 fn every_consumer_is_somebodys_and_every_delivery_has_a_consumer() {
     let roles = roles();
     for consumer in streams::consumers() {
-        let subject = consumer.filter.trim_end_matches(".*");
+        let mut subject = consumer.filter.trim_end_matches(".*");
+        // All events behind a compacted stream are read as the state that they make.
+        let behind = |stream: &Stream| stream.compacts().filter(|(events, _)| *events == consumer.filter);
+        if let Some((_, into)) = Stream::ALL.iter().find_map(behind) {
+            subject = into.trim_end_matches(".{{wildcard(2)}}");
+        }
         let handlers = roles.handled.get(subject).cloned().unwrap_or_default();
         assert!(handlers.contains(consumer.service.name()), "nobody reads consumer {}", consumer.name);
     }
@@ -143,10 +151,23 @@ fn every_consumer_is_somebodys_and_every_delivery_has_a_consumer() {
         let kind = subject::parse(subject).map(|parts| parts.kind);
         for service in services.iter().filter(|_| matches!(kind, Some(Kind::Job | Kind::State | Kind::Event)))
         {
-            let has = consumers.iter().any(|c| c.service.name() == *service && c.filter.starts_with(subject));
+            let follows = streams::FOLLOWED.iter().any(|(follower, stream)| {
+                follower.name() == *service
+                    && stream
+                        .subjects()
+                        .iter()
+                        .any(|filter| subject::matches(filter, &format!("{subject}.x")))
+            });
+            let has = follows
+                || consumers.iter().any(|c| c.service.name() == *service && c.filter.starts_with(subject));
             assert!(has, "{service} has no consumer for {subject}");
         }
     }
+}
+
+fn compacted_into(subject: &str) -> &'static str {
+    let holds = |stream: &Stream| stream.compacts().is_some_and(|(_, into)| into.starts_with(subject));
+    Stream::ALL.into_iter().find(holds).map(Stream::name).expect("checked above")
 }
 
 /// `nats/CATALOGUE.md`.
@@ -165,10 +186,11 @@ pub fn render() -> String {
         let owner = parts.owner.map_or("llm-gateway", Service::name);
         let (carrier, publisher) = match entry.kind {
             Kind::Command | Kind::Query => ("request/reply", "gateway-api".to_owned()),
-            Kind::Event => ("EVENTS", names(roles.published.get(&entry.subject))),
+            Kind::Event if parts.owner.is_none() => (Stream::Usage.name(), "arcadia-llm-gateway".to_owned()),
+            Kind::Event => (Stream::Events.name(), names(roles.published.get(&entry.subject))),
             Kind::Job => ("JOBS", format!("schedules, {owner}")),
             Kind::Parked => ("PARKED", owner.to_owned()),
-            Kind::State => ("RESOURCES", "nats-server, from EVENTS".to_owned()),
+            Kind::State => (compacted_into(&entry.subject), "nats-server, from EVENTS".to_owned()),
         };
         writeln!(
             out,

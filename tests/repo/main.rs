@@ -6,3 +6,4 @@ mod catalogue;
 mod generated;
 mod sources;
 mod tidy;
+mod usage;

@@ -23,11 +23,12 @@ enum Principal {
     TenantA,
     TenantB,
     LookAlike,
+    LlmGateway,
     Operator,
 }
 
 impl Principal {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::None,
         Self::Garbage,
         Self::Expired,
@@ -36,6 +37,7 @@ impl Principal {
         Self::TenantA,
         Self::TenantB,
         Self::LookAlike,
+        Self::LlmGateway,
         Self::Operator,
     ];
 
@@ -54,13 +56,17 @@ impl Principal {
             Self::Refresh => spoilt("typ", json!("refresh")),
             Self::TenantA => Some(tokens::tenant("acme")),
             Self::TenantB => Some(tokens::tenant("globex")),
-            Self::LookAlike => Some(tokens::sign(&tokens::claims("platform-admin", &["platform_admin"]))),
+            Self::LookAlike => {
+                let roles = ["platform_admin", "llm_gateway", "Platform-Admin", "LLM-Gateway"];
+                Some(tokens::sign(&tokens::claims("platform-admin", &roles)))
+            }
+            Self::LlmGateway => Some(tokens::llm_gateway()),
             Self::Operator => Some(tokens::operator()),
         }
     }
 
     fn is_known(self) -> bool {
-        matches!(self, Self::TenantA | Self::TenantB | Self::LookAlike | Self::Operator)
+        matches!(self, Self::TenantA | Self::TenantB | Self::LookAlike | Self::LlmGateway | Self::Operator)
     }
 }
 
@@ -79,7 +85,15 @@ struct Ids {
     resource: [String; 2],
     project: [String; 2],
     parked: [String; 2],
+    deployment: [String; 2],
+    /// Drafts.
+    version: [String; 2],
+    /// Complete.
+    day: [String; 2],
 }
+
+/// Of whose catalog there is only one.
+const PLANS: [&str; 2] = ["studio", "starter"];
 
 fn path(operation: &Operation, target: Target, ids: &Ids) -> String {
     let mut path = operation.path.to_owned();
@@ -96,11 +110,19 @@ fn path(operation: &Operation, target: Target, ids: &Ids) -> String {
                 "nobody".to_owned()
             }
             (PathKind::Owner, _) => "syncer".to_owned(),
+            (PathKind::Plan | PathKind::BillingKind, Target::Malformed) => "No-Such".to_owned(),
+            (PathKind::Plan | PathKind::BillingKind, Target::Absent) => "no_such".to_owned(),
+            (PathKind::Plan, _) => PLANS[existing].to_owned(),
+            (PathKind::BillingKind, _) => ["droplet_hours", "snapshot_gb_month"][existing].to_owned(),
+            (PathKind::Day, Target::Absent | Target::Malformed) => "2026-02-30".to_owned(),
+            (PathKind::Day, _) => ids.day[existing].clone(),
             (_, Target::Absent) => "0191e4a0-7c3b-7d52-9c0e-2f6f3a1b4c5d".to_owned(),
             (_, Target::Malformed) => "0191E4A0-7C3B-7D52-9C0E-2F6F3A1B4C5D".to_owned(),
             (PathKind::Resource, _) => ids.resource[existing].clone(),
             (PathKind::Project, _) => ids.project[existing].clone(),
             (PathKind::Parked, _) => ids.parked[existing].clone(),
+            (PathKind::Deployment, _) => ids.deployment[existing].clone(),
+            (PathKind::PlanVersion, _) => ids.version[existing].clone(),
         };
         path = path.replace(&format!("{{{name}}}"), &value);
     }
@@ -115,26 +137,78 @@ fn expected(operation: &Operation, principal: Principal, target: Target) -> u16 
     if !principal.is_known() {
         return 401;
     }
-    if operation.role == Role::Operator && principal != Principal::Operator {
+    let admitted = match operation.role {
+        Role::Public | Role::Tenant => true,
+        Role::Operator => principal == Principal::Operator,
+        Role::UsageProducer => matches!(principal, Principal::Operator | Principal::LlmGateway),
+    };
+    if !admitted {
         return 403;
     }
     let own = match principal {
         Principal::Operator => true,
+        // What is sold is the same for everyone.
+        _ if operation.id == "get_plan" => true,
         Principal::TenantA => target == Target::OfTenantA,
         Principal::TenantB => target == Target::OfTenantB,
         _ => false,
     };
+    let success = operation.success.as_u16();
     match target {
-        Target::Whole => 200,
+        // Operators own nothing: they have to say whose a deployment is to be.
+        Target::Whole if operation.id == "create_deployment" && principal == Principal::Operator => 422,
+        Target::Whole => success,
         Target::Absent | Target::Malformed => 404,
         Target::OfTenantA | Target::OfTenantB if !own => 404,
         Target::OfTenantA | Target::OfTenantB => match operation.id {
             // A droplet is its project's, and no listing is held.
             "classify_resource" => 422,
             "confirm_listing" => 409,
-            _ => 200,
+            // There is no such deployment, and no such plan version.
+            "link_resource" | "migrate_deployment" => 422,
+            // Its tenant has paused it a moment ago.
+            "transition_deployment" if principal == Principal::Operator => 422,
+            // It has a subscription.
+            "subscribe_deployment" => 409,
+            _ => success,
         },
     }
+}
+
+/// A catalog with what the samples of the document name, and a draft of each of its plans.
+async fn prepare_catalog(story: &Story) -> [String; 2] {
+    let mut drafts = Vec::new();
+    for code in PLANS {
+        let plans = "/api/v1/catalog/plans";
+        story.post(plans, &json!({ "code": code, "name": code })).await;
+        let item = json!({
+            "resource_kind": "droplet_hours", "included_qty": 1488, "overage_unit": "hour", "overage_price_cents": 1
+        });
+        let version = json!({ "base_price_cents": 5000, "currency": "AUD", "items": [item] });
+        for publish in [true, false] {
+            let draft = story.post(&format!("{plans}/{code}/versions"), &version).await;
+            let id = draft["id"].as_str().unwrap().to_owned();
+            if publish {
+                story.post(&format!("/api/v1/catalog/versions/{id}/publish"), &json!({})).await;
+            } else {
+                drafts.push(id);
+            }
+        }
+    }
+    let addon = json!({
+        "code": "storage_50gb", "name": "50 GB of storage", "resource_kind": "spaces_gb_month", "qty": "50",
+        "price_cents": 750, "currency": "AUD"
+    });
+    story.post("/api/v1/catalog/addons", &addon).await;
+    drafts.try_into().unwrap()
+}
+
+async fn prepare_deployment(story: &Story, tenant: &str) -> String {
+    let deployment = json!({
+        "tenant_id": tenant, "slug": "prepared", "display_name": "Prepared", "region": "syd1", "plan_code": "studio"
+    });
+    let created = story.post("/api/v1/deployments", &deployment).await;
+    created["id"].as_str().unwrap().to_owned()
 }
 
 async fn prepare(story: &Story) -> Ids {
@@ -173,7 +247,15 @@ async fn prepare(story: &Story) -> Ids {
     .await
     .unwrap();
     let pair = |ids: Vec<String>| <[String; 2]>::try_from(ids).unwrap();
-    Ids { resource: pair(resource), project: pair(project), parked: pair(parked) }
+    let today = chrono::Utc::now().date_naive();
+    Ids {
+        resource: pair(resource),
+        project: pair(project),
+        parked: pair(parked),
+        version: prepare_catalog(story).await,
+        deployment: [prepare_deployment(story, "acme").await, prepare_deployment(story, "globex").await],
+        day: [1, 2].map(|days| (today - chrono::Days::new(days)).to_string()),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -364,14 +364,14 @@ async fn every_service_can_have_a_database_of_its_own() {
     let syncer = world.run(contracts::Service::Syncer, provider.environment());
     let admin = world.connect(contracts::permissions::ADMIN).await;
     messaging::provision::tick_now(&admin, &local::sources::nats_dir()).await.unwrap();
-    for (service, table) in [
-        (contracts::Service::Syncer, "cloud_resources"),
-        (contracts::Service::Biller, "resource_ref"),
-        (contracts::Service::Meterer, "attributed_resource"),
+    for (service, table, id) in [
+        (contracts::Service::Syncer, "cloud_resources", "id"),
+        (contracts::Service::Biller, "resource_ref", "resource_id"),
+        (contracts::Service::Meterer, "resource_state", "resource_id"),
     ] {
         test_support::within(std::time::Duration::from_secs(30), table, || async {
             let mut superuser = world.superuser(service).await;
-            let statement = format!("select count(*) from {table} where kind = 'droplet'");
+            let statement = format!("select count(distinct {id}) from {table} where kind = 'droplet'");
             let count: i64 =
                 sqlx::query_scalar(sqlx::AssertSqlSafe(statement)).fetch_one(&mut superuser).await.unwrap();
             if count == 5 { Ok(()) } else { Err(count) }

@@ -4,6 +4,7 @@ mod authorization;
 mod doors;
 mod gateway;
 mod inventory;
+mod offer;
 mod provider;
 mod schedules;
 mod story;
