@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
         password: config.nats.password.get().clone(),
     })
     .await?;
-    let settings = RuntimeSettings { database, pool, nats, readiness };
+    let settings = RuntimeSettings { database, pool, nats, followed: None, readiness };
     runtime::run(handlers::subscriptions(), Arc::new(SagaOrchestrator), settings, shutdown).await;
 
     stopped.cancel();
