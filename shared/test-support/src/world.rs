@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -21,6 +21,7 @@ use sqlx::{
 };
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
+use uuid::Uuid;
 
 use crate::{programs::Program, tokens, waiting::eventually};
 
@@ -51,12 +52,28 @@ async fn postgres(folder: &Path) -> Postgres {
     Postgres::start(folder, options).await.expect("postgres starts")
 }
 
+/// A new folder that outlives the server in it, which ends with this process. What processes before this one left is
+/// removed: a server takes 50 MB, and nobody runs at the end of a test binary.
+fn own_folder() -> PathBuf {
+    let all = std::env::temp_dir().join("arcadia-tests");
+    fs::create_dir_all(&all).expect("a temporary folder");
+    for left in fs::read_dir(&all).into_iter().flatten().flatten() {
+        let name = left.file_name();
+        let process = name.to_str().and_then(|name| name.split('.').next()).unwrap_or_default();
+        if !Path::new("/proc").join(process).exists() {
+            // Another test binary may be removing it too.
+            fs::remove_dir_all(left.path()).ok();
+        }
+    }
+    let folder = all.join(format!("{}.{}", std::process::id(), Uuid::new_v4().simple()));
+    fs::create_dir(&folder).expect("a name that nobody has");
+    folder
+}
+
 async fn shared() -> &'static Postgres {
     SHARED
         .get_or_init(|| async {
-            // Kept beyond this call; the server itself ends with the test binary.
-            let folder = tempfile::tempdir().expect("a temporary folder").keep();
-            postgres(&folder).await
+            postgres(&own_folder()).await
         })
         .await
 }
@@ -72,14 +89,14 @@ impl World {
 
     /// A world with a Postgres of its own, for tests that kill it.
     pub async fn start_alone() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder").keep();
+        let folder = own_folder();
         let own = Box::new(postgres(&folder).await);
         Self::build(Database::Own(own), Layout::default()).await
     }
 
     /// A world in which every service has a database of its own.
     pub async fn start_apart() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder").keep();
+        let folder = own_folder();
         let own = Box::new(postgres(&folder).await);
         Self::build(Database::Own(own), Layout::PerService { prefix: "apart".to_owned() }).await
     }
