@@ -124,6 +124,7 @@ pub fn follower(service: Service) -> User {
         name = METERER_USAGE;
         let stream = stream.name();
         publish.push(format!("$JS.API.STREAM.INFO.{stream}"));
+        publish.push(format!("$JS.API.STREAM.MSG.GET.{stream}"));
         publish.push(format!("$JS.API.CONSUMER.CREATE.{stream}.*"));
         publish.push(format!("$JS.API.CONSUMER.INFO.{stream}.*"));
         publish.push(format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.*"));

@@ -8,6 +8,7 @@ use std::{
 use async_nats::{Client, ConnectOptions, Event, ServerError, connection::State, jetstream};
 use contracts::permissions;
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 /// Where NATS is and who we are there.
@@ -27,6 +28,8 @@ pub struct Nats {
     pub(crate) client: Client,
     pub(crate) jetstream: jetstream::Context,
     pub(crate) user: Arc<str>,
+    /// Counts the times a connection was made; what was on the way over the one before may be lost.
+    pub(crate) connections: watch::Receiver<u64>,
     denied: Arc<Mutex<Option<String>>>,
     lacking: Arc<Mutex<Option<String>>>,
 }
@@ -52,6 +55,7 @@ impl Nats {
     pub async fn connect(settings: Settings) -> Result<Self, ConnectError> {
         let denied = Arc::new(Mutex::new(None));
         let on_event = Arc::clone(&denied);
+        let (connected, connections) = watch::channel(0);
         let options = ConnectOptions::new()
             .user_and_password(settings.user.clone(), settings.password.expose_secret().to_owned())
             .name(&settings.user)
@@ -63,6 +67,9 @@ impl Nats {
                 delay.min(RECONNECT_DELAY_MAX)
             })
             .event_callback(move |event| {
+                if matches!(event, Event::Connected) {
+                    connected.send_modify(|count| *count += 1);
+                }
                 note(&on_event, &event);
                 std::future::ready(())
             });
@@ -72,7 +79,14 @@ impl Nats {
             .await
             .map_err(|source| ConnectError { user: settings.user.clone(), source })?;
         let jetstream = jetstream::context::ContextBuilder::new().timeout(ACK_TIMEOUT).build(client.clone());
-        Ok(Self { client, jetstream, user: settings.user.into(), denied, lacking: Arc::default() })
+        Ok(Self {
+            client,
+            jetstream,
+            user: settings.user.into(),
+            connections,
+            denied,
+            lacking: Arc::default(),
+        })
     }
 
     /// Whether the connection stands right now.

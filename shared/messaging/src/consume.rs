@@ -36,7 +36,7 @@ pub(crate) const FAILURES_MAX: u32 = 8;
 /// Deliveries after which a message is parked unseen: it probably kills us.
 const DELIVERIES_ABSURD: i64 = 1_000;
 /// How long after each failed delivery the next comes; the last repeats.
-pub(crate) const BACKOFF: [Duration; 5] = [
+const BACKOFF: [Duration; 5] = [
     Duration::from_secs(1),
     Duration::from_secs(5),
     Duration::from_secs(30),

@@ -7,17 +7,20 @@
 //! unawares from counting anything twice.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use chrono::{DateTime, SubsecRound, Utc};
 use contracts::{Service, streams::Stream};
 use futures::{StreamExt, future::BoxFuture};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use tokio::sync::mpsc;
@@ -27,7 +30,7 @@ use uuid::Uuid;
 
 use crate::{
     connection::Nats,
-    consume::{self, BACKOFF, FAILURES_MAX, caught},
+    consume::{self, FAILURES_MAX, caught},
     envelope::{self, Received},
     failpoint,
     outcome::{HandlerError, Outcome},
@@ -46,6 +49,14 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 /// Between attempts after a failure, and of a standby to become the follower.
 const RETRY: Duration = Duration::from_millis(250);
 const STANDBY: Duration = Duration::from_millis(500);
+/// Between attempts at one message. Short: everything behind it waits too.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Times the connection may break at one message before it is asked whether it is the message.
+const BREAKS_MAX: u32 = 3;
+/// How soon after each other connections break that break over one message.
+const IN_A_ROW: Duration = Duration::from_secs(20);
+/// Times after which it is the message, whatever it looks like.
+const HOPELESS: u32 = 30;
 /// First half of the advisory lock's key, so that it meets nobody else's.
 const LOCK_CLASS: i32 = 0x0a0c;
 
@@ -105,8 +116,14 @@ enum FollowError {
     Receive(#[from] pull::MessagesError),
     #[error("read a message's place in the stream")]
     Place(#[source] async_nats::Error),
-    #[error("message {expected} was expected and {found} came")]
-    Gap { expected: u64, found: u64 },
+    #[error("message {} was expected and {} came", .0.expected, .0.found)]
+    Gap(Gap),
+    #[error("the connection was made anew; what was on the way may be lost")]
+    Reconnected,
+    #[error("ask for a message that cannot be received")]
+    Probe(#[source] async_nats::client::RequestError),
+    #[error("read the answer about a message that cannot be received")]
+    Answer(#[from] serde_json::Error),
     #[error("another replica has moved the position")]
     Overtaken,
     #[error("take a batch: {0}")]
@@ -115,6 +132,29 @@ enum FollowError {
     Park(#[from] parked::ParkError),
     #[error("the reader has ended")]
     Ended,
+}
+
+/// Messages that did not come although those after them did: lost on the way, or no longer in the stream. A second consumer
+/// that shows the same gap tells that it is the stream's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Gap {
+    expected: u64,
+    found: u64,
+}
+
+/// What earlier attempts learned.
+#[derive(Debug, Default)]
+struct Lessons {
+    gap: Option<Gap>,
+    /// The message that was expected when the connection broke, and how often in a row.
+    broke_at: Option<Break>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Break {
+    next: u64,
+    times: u32,
+    last: Instant,
 }
 
 /// What a follower works with.
@@ -140,9 +180,15 @@ pub(crate) type Run<S> = fn(Follower<S>) -> BoxFuture<'static, ()>;
 /// Follows until shutdown.
 pub(crate) fn run<S: Follow>(follower: Follower<S>) -> BoxFuture<'static, ()> {
     Box::pin(async move {
+        let mut lessons = Lessons::default();
         while !follower.shutdown.is_cancelled() {
-            if let Err(error) = follow_while_leading(&follower).await {
-                warn!(error = %consume::chain(&error), stream = follower.stream.name(), "following starts over");
+            let mut next = 0;
+            match follow_while_leading(&follower, &mut next, &lessons).await {
+                Ok(()) => lessons = Lessons::default(),
+                Err(error) => {
+                    warn!(error = %consume::chain(&error), stream = follower.stream.name(), "following starts over");
+                    lessons.learn(next, &error);
+                }
             }
             tokio::select! {
                 () = follower.shutdown.cancelled() => return,
@@ -150,6 +196,21 @@ pub(crate) fn run<S: Follow>(follower: Follower<S>) -> BoxFuture<'static, ()> {
             }
         }
     })
+}
+
+impl Lessons {
+    fn learn(&mut self, next: u64, error: &FollowError) {
+        match error {
+            FollowError::Gap(gap) => self.gap = Some(*gap),
+            FollowError::Reconnected | FollowError::Receive(_) => {
+                // Servers that are restarted once in a while are no message's fault.
+                let same = |broke: &Break| broke.next == next && broke.last.elapsed() < IN_A_ROW;
+                let times = self.broke_at.filter(same).map_or(0, |broke| broke.times) + 1;
+                self.broke_at = Some(Break { next, times, last: Instant::now() });
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Handles one message by itself, outside the order: a parked one that an operator replays.
@@ -165,7 +226,12 @@ pub(crate) fn handle<'a, S: Follow>(
     })
 }
 
-async fn follow_while_leading<S: Follow>(follower: &Follower<S>) -> Result<(), FollowError> {
+/// `next` is what is expected next, for whoever learns from how it ended.
+async fn follow_while_leading<S: Follow>(
+    follower: &Follower<S>,
+    next: &mut u64,
+    lessons: &Lessons,
+) -> Result<(), FollowError> {
     let shutdown = &follower.shutdown;
     // Everything is committed over the connection that holds the lock.
     let mut connection = follower.database.connect().await?;
@@ -184,35 +250,25 @@ async fn follow_while_leading<S: Follow>(follower: &Follower<S>) -> Result<(), F
     }
     let mut position = follower.state.position(&mut connection).await.map_err(FollowError::Take)?;
     let stream = follower.nats.jetstream.get_stream(follower.stream.name()).await?;
-    let (created, first) = {
-        // Postgres keeps microseconds.
-        let info = stream.cached_info();
-        (info.created.trunc_subsecs(6), info.state.first_sequence)
-    };
-    let known = position.filter(|position| position.stream_created_at == created);
-    if known.is_none() && position.is_some() {
-        warn!(
-            stream = follower.stream.name(),
-            "the stream was made again; following it from its first message"
-        );
+    let info = stream.cached_info();
+    // Postgres keeps microseconds.
+    let (created, state) = (info.created.trunc_subsecs(6), &info.state);
+    *next = begin(follower.stream, position, created, (state.first_sequence, state.last_sequence));
+
+    let breaks = lessons.broke_at.filter(|broke| broke.next == *next).map_or(0, |broke| broke.times);
+    if let Some(message) =
+        if breaks >= BREAKS_MAX { unreadable(follower, *next, breaks).await? } else { None }
+    {
+        let to = Position { stream_created_at: created, sequence: *next };
+        let reason = "its subject or headers are no text, so that it breaks every connection it comes over";
+        set_aside(follower, &mut connection, position, to, &message, reason).await?;
+        position = Some(to);
+        *next += 1;
     }
-    let mut next = known.map_or(1, |position| position.sequence + 1);
-    if next < first {
-        if known.is_some() {
-            error!(
-                stream = follower.stream.name(),
-                from = next,
-                to = first - 1,
-                "messages are no longer in the stream and were never read"
-            );
-            metrics::counter!("followed_messages_missed_total").increment(first - next);
-        }
-        next = first;
-    }
-    info!(stream = follower.stream.name(), from = next, "following");
+    info!(stream = follower.stream.name(), from = *next, "following");
 
     let (sender, mut chunks) = mpsc::channel(1);
-    let reader = read_ahead(follower, stream, next, sender);
+    let reader = read_ahead(follower, stream, *next, lessons.gap, sender);
     let reader = AbortOnDropHandle::new(tokio::spawn(reader));
     loop {
         let chunk = tokio::select! {
@@ -225,7 +281,95 @@ async fn follow_while_leading<S: Follow>(follower: &Follower<S>) -> Result<(), F
         let to = Position { stream_created_at: created, sequence: chunk.last };
         commit(follower, &mut connection, position, to, chunk).await?;
         position = Some(to);
+        *next = to.sequence + 1;
     }
+}
+
+/// Where to begin: after the position, if the stream is the one it is of and still holds what comes next. What is not there
+/// any more is said aloud; what was read before and is read again is known by its ids.
+fn begin(
+    stream: Stream,
+    position: Option<Position>,
+    created: DateTime<Utc>,
+    (first, last): (u64, u64),
+) -> u64 {
+    let stream = stream.name();
+    let Some(position) = position else { return first.max(1) };
+    if position.stream_created_at != created {
+        warn!(stream, "the stream was made again; following it from its first message");
+        return first.max(1);
+    }
+    let next = position.sequence + 1;
+    if next > last + 1 {
+        error!(stream, next, last, "the stream has lost its end; following it from its first message");
+        return first.max(1);
+    }
+    if next < first {
+        missed(stream, next, first - 1);
+        return first;
+    }
+    next
+}
+
+fn missed(stream: &str, from: u64, to: u64) {
+    error!(stream, from, to, "messages are no longer in the stream and were never read");
+    metrics::counter!("followed_messages_missed_total").increment(to + 1 - from);
+}
+
+#[derive(Deserialize)]
+struct Stored {
+    message: Option<StoredMessage>,
+}
+
+#[derive(Deserialize)]
+struct StoredMessage {
+    subject: String,
+    #[serde(default)]
+    hdrs: String,
+    #[serde(default)]
+    data: String,
+}
+
+/// The message at a place over which connections break, if it is of a kind that this client cannot receive: the server
+/// stores any bytes as subject and headers, and the client ends the connection at what is no text.
+///
+/// One over which they break again and again although the server answers is of that kind too, whatever it is about it.
+async fn unreadable<S>(
+    follower: &Follower<S>,
+    sequence: u64,
+    breaks: u32,
+) -> Result<Option<Received>, FollowError> {
+    let subject = format!("$JS.API.STREAM.MSG.GET.{}", follower.stream.name());
+    let request = serde_json::to_vec(&serde_json::json!({ "seq": sequence }))?;
+    let answer = follower.nats.client.request(subject, request.into()).await.map_err(FollowError::Probe)?;
+    let stored: Stored = serde_json::from_slice(&answer.payload)?;
+    let Some(message) = stored.message else { return Ok(None) };
+    let headers = STANDARD.decode(&message.hdrs).unwrap_or_default();
+    // The server writes U+FFFD for what is no UTF-8.
+    if breaks < HOPELESS && !message.subject.contains('\u{FFFD}') && are_text(&headers) {
+        return Ok(None);
+    }
+    let body = Bytes::from(STANDARD.decode(&message.data).unwrap_or_default());
+    Ok(Some(Received {
+        key: key(&message.subject, &body),
+        headers: BTreeMap::from([("unreadable".to_owned(), String::from_utf8_lossy(&headers).into_owned())]),
+        subject: message.subject,
+        body,
+        deliveries: 1,
+        consumer: follower.consumer.clone(),
+    }))
+}
+
+/// Whether the client takes a block of headers.
+fn are_text(headers: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(headers) else { return false };
+    if !text.is_empty() && !text.starts_with("NATS/1.0") {
+        return false;
+    }
+    text.split("\r\n").skip(1).filter(|line| !line.is_empty()).all(|line| {
+        line.split_once(':')
+            .is_some_and(|(name, _)| !name.is_empty() && name.bytes().all(|c| c.is_ascii_graphic()))
+    })
 }
 
 /// Reads from `next` on and sends what it reads, in order and without a gap, until something breaks.
@@ -233,10 +377,13 @@ fn read_ahead<S: Follow>(
     follower: &Follower<S>,
     stream: async_nats::jetstream::stream::Stream,
     mut next: u64,
+    suspected: Option<Gap>,
     sender: mpsc::Sender<Chunk<S::Batch>>,
 ) -> impl Future<Output = Result<(), FollowError>> + Send + 'static {
     let (state, consumer_name) = (Arc::clone(&follower.state), follower.consumer.clone());
+    let (name, mut connections) = (follower.stream.name(), follower.nats.connections.clone());
     async move {
+        connections.borrow_and_update();
         let config = pull::Config {
             name: Some(format!("{consumer_name}-{}", Uuid::new_v4().simple())),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: next },
@@ -256,33 +403,39 @@ fn read_ahead<S: Follow>(
             .await?;
         let mut chunks = messages.ready_chunks(BATCH);
         let mut begun = false;
-        while let Some(chunk) = chunks.next().await {
+        loop {
+            let chunk = tokio::select! {
+                chunk = chunks.next() => chunk.ok_or(FollowError::Ended)?,
+                // Nothing is acknowledged, so nobody sends again what was on the way over the connection before.
+                _ = connections.changed() => return Err(FollowError::Reconnected),
+            };
             let mut messages = Vec::with_capacity(chunk.len());
+            let mut broken = None;
             for message in chunk {
                 let message = message?;
-                let sequence = message.info().map_err(FollowError::Place)?.stream_sequence;
-                // Lost on the way, or deleted: a consumer that is made anew tells which.
-                if sequence != next {
-                    if begun {
-                        return Err(FollowError::Gap { expected: next, found: sequence });
+                let found = message.info().map_err(FollowError::Place)?.stream_sequence;
+                if found != next {
+                    let gap = Gap { expected: next, found };
+                    if begun || suspected != Some(gap) || found < next {
+                        broken = Some(gap);
+                        break;
                     }
-                    error!(
-                        from = next,
-                        to = sequence - 1,
-                        "messages are not in the stream and were never read"
-                    );
-                    metrics::counter!("followed_messages_missed_total").increment(sequence - next);
+                    missed(name, next, found - 1);
                 }
                 begun = true;
-                next = sequence + 1;
+                next = found + 1;
                 messages.push(received(&consumer_name, message.message));
             }
-            let batch = read(&*state, &messages);
-            if sender.send(Chunk { messages, batch, last: next - 1 }).await.is_err() {
-                return Ok(());
+            if !messages.is_empty() {
+                let batch = read(&*state, &messages);
+                if sender.send(Chunk { messages, batch, last: next - 1 }).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if let Some(gap) = broken {
+                return Err(FollowError::Gap(gap));
             }
         }
-        Err(FollowError::Ended)
     }
 }
 
@@ -358,7 +511,8 @@ async fn attempt<S: Follow>(
         return Err(FollowError::Take(BadOutcomes.into()));
     }
     let aside: Vec<Parking<'_>> = messages.iter().zip(&outcomes).filter_map(parking).collect();
-    parked::park_all(&mut tx, follower.service, &aside, Utc::now()).await?;
+    let parking = parked::park_all(&mut tx, follower.service, &aside, Utc::now()).await;
+    parking.map_err(|error| FollowError::Take(error.into()))?;
     if !follower.state.advance(&mut tx, from, to).await.map_err(FollowError::Take)? {
         return Err(FollowError::Overtaken);
     }
@@ -401,16 +555,20 @@ async fn one<S: Follow>(
             Err(FollowError::Take(error)) if !error.is_infrastructure() => error,
             other => return other,
         };
-        failed += 1;
-        if failed >= FAILURES_MAX && !error.is_busy() {
-            let reason = format!("failed {failed} times, at last: {error}");
-            return set_aside(follower, connection, from, to, message, &reason).await;
+        // Somebody else holds what it needs: that ends, and is no fault of the message's.
+        if error.is_busy() {
+            warn!(%error, message.subject = %message.subject, "met a lock; trying again");
+        } else {
+            failed += 1;
+            if failed >= FAILURES_MAX {
+                let reason = format!("failed {failed} times, at last: {error}");
+                return set_aside(follower, connection, from, to, message, &reason).await;
+            }
+            warn!(%error, message.subject = %message.subject, failed, "taking a message failed; trying again");
         }
-        warn!(%error, message.subject = %message.subject, failed, "taking a message failed; trying again");
-        let delay = BACKOFF[usize::try_from(failed - 1).unwrap_or(usize::MAX).min(BACKOFF.len() - 1)];
         tokio::select! {
             () = follower.shutdown.cancelled() => return Err(FollowError::Ended),
-            () = tokio::time::sleep(delay) => {}
+            () = tokio::time::sleep(AGAIN) => {}
         }
     }
 }

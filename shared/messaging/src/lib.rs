@@ -14,6 +14,7 @@ pub mod handlers;
 pub mod inbox;
 pub mod outbox;
 pub mod outcome;
+pub mod page;
 pub mod parked;
 pub mod provision;
 pub mod publisher;

@@ -130,7 +130,10 @@ fn is_outage(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         // Connection exceptions, insufficient resources, operator intervention.
         sqlx::Error::Database(error) => {
-            error.code().is_some_and(|code| ["08", "53", "57"].iter().any(|class| code.starts_with(class)))
+            // A statement that took too long (57014) is the statement's fault, and would be again.
+            error.code().is_some_and(|code| {
+                code != "57014" && ["08", "53", "57"].iter().any(|class| code.starts_with(class))
+            })
         }
         _ => false,
     }

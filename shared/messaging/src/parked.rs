@@ -47,7 +47,8 @@ pub struct Parking<'a> {
     pub waits_for: Option<&'a str>,
 }
 
-/// Sets messages aside, each once by its consumer and key, and announces those that were not there yet.
+/// Sets messages aside, each once by its consumer and key, and announces those that were not there yet. One that an
+/// operator has dismissed and that comes again is set aside again.
 pub async fn park_all(
     tx: &mut PgConnection,
     service: Service,
@@ -57,7 +58,16 @@ pub async fn park_all(
     if aside.is_empty() {
         return Ok(());
     }
-    let count = aside.len();
+    // In the order of the key, so that two transactions with the same messages wait for each other one way only. The
+    // ids are in the order in which the messages came: so they are taken up again.
+    let mut first = BTreeMap::new();
+    for parking in aside {
+        let received = parking.received;
+        first
+            .entry((received.consumer.as_str(), received.key.as_str()))
+            .or_insert_with(|| (Uuid::now_v7(), parking));
+    }
+    let count = first.len();
     let mut summaries = HashMap::with_capacity(count);
     let (mut ids, mut consumers, mut keys) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
@@ -65,13 +75,12 @@ pub async fn park_all(
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
     let (mut reasons, mut deliveries, mut things) =
         (Vec::with_capacity(count), Vec::with_capacity(count), Vec::with_capacity(count));
-    for Parking { received, reason, waits_for } in aside {
-        let id = Uuid::now_v7();
-        let reason = shortened(reason);
+    for ((consumer, key), (id, Parking { received, reason, waits_for })) in first {
+        let (subject, reason) = (plain(&received.subject), shortened(reason));
         let summary = ParkedSummary {
             id: ParkedId::from_uuid(id),
             service: service.name().to_owned(),
-            subject: received.subject.clone(),
+            subject: subject.clone(),
             reason: reason.clone(),
             status: ParkedStatus::Parked,
             deliveries: received.deliveries,
@@ -79,32 +88,39 @@ pub async fn park_all(
             settled_by: None,
             settled_at: None,
         };
-        summaries.insert(id, summary);
+        summaries.insert((consumer, key), summary);
         ids.push(id);
-        consumers.push(received.consumer.as_str());
-        keys.push(received.key.as_str());
-        subjects.push(received.subject.as_str());
-        // jsonb takes no NUL.
-        let plain: BTreeMap<&str, String> =
-            received.headers.iter().map(|(k, v)| (k.as_str(), v.replace('\0', " "))).collect();
+        consumers.push(consumer);
+        keys.push(key);
+        subjects.push(subject);
+        let plain: BTreeMap<String, String> =
+            received.headers.iter().map(|(k, v)| (plain(k), plain(v))).collect();
         headers.push(serde_json::to_value(plain)?);
         payloads.push(received.body.as_ref());
         reasons.push(reason);
         deliveries.push(received.deliveries);
         things.push(*waits_for);
     }
-    let inserted = sqlx::query_scalar!(
+    let set_aside = sqlx::query!(
         "insert into parked (id, consumer, message_key, subject, headers, payload, reason, deliveries, parked_at, waits_for)
          select id, consumer, message_key, subject, headers, payload, reason, deliveries, $10, waits_for
          from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::jsonb[], $6::bytea[], $7::text[], $8::bigint[],
                      $9::text[])
               as aside (id, consumer, message_key, subject, headers, payload, reason, deliveries, waits_for)
-         on conflict do nothing
-         returning id",
+         on conflict (consumer, message_key) do update set
+           status = 'parked',
+           reason = excluded.reason,
+           deliveries = excluded.deliveries,
+           parked_at = excluded.parked_at,
+           waits_for = excluded.waits_for,
+           settled_by = null,
+           settled_at = null
+         where parked.status = 'dismissed'
+         returning id, consumer, message_key",
         &ids,
         &consumers as &[&str],
         &keys as &[&str],
-        &subjects as &[&str],
+        &subjects,
         &headers,
         &payloads as &[&[u8]],
         &reasons,
@@ -114,9 +130,10 @@ pub async fn park_all(
     )
     .fetch_all(&mut *tx)
     .await?;
-    let mut drafts = Vec::with_capacity(inserted.len());
-    for id in inserted {
-        if let Some(message) = summaries.remove(&id) {
+    let mut drafts = Vec::with_capacity(set_aside.len());
+    for row in &set_aside {
+        if let Some(message) = summaries.remove(&(row.consumer.as_str(), row.message_key.as_str())) {
+            let message = ParkedSummary { id: ParkedId::from_uuid(row.id), ..message };
             drafts.push(Draft::parked(service, &MessageParked { message }, now)?);
         }
     }
@@ -124,8 +141,13 @@ pub async fn park_all(
     Ok(())
 }
 
+/// Postgres takes no NUL in text, and nats-server does.
+fn plain(text: &str) -> String {
+    text.replace('\0', " ")
+}
+
 fn shortened(reason: &str) -> String {
-    let mut reason = reason.replace('\0', " ");
+    let mut reason = plain(reason);
     reason.truncate(reason.floor_char_boundary(REASON_MAX));
     reason
 }

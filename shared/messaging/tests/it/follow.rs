@@ -1,8 +1,11 @@
 //! A followed stream counts each message once, in order, whoever dies.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use contracts::{Service, permissions, streams::Stream};
@@ -11,9 +14,10 @@ use messaging::{
     batch::{self, Outgoing},
 };
 use sqlx::{PgConnection, Row};
-use test_support::{World, eventually};
+use test_support::{World, eventually, within};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{Running, run};
+use crate::support::{Running, run, run_over};
 
 /// Notes the bodies it is given; the names of some are orders.
 #[derive(Default)]
@@ -98,6 +102,11 @@ async fn start(world: &World) -> Running {
 async fn follow(world: &World, diary: Diary) -> Running {
     let table = Subscriptions::new(Service::Meterer).follows(Stream::Usage, &[]);
     run(world, Service::Meterer, table, Arc::new(diary)).await
+}
+
+async fn follow_through(world: &World, url: String) -> Running {
+    let table = Subscriptions::new(Service::Meterer).follows(Stream::Usage, &[]);
+    run_over(world, Service::Meterer, table, Arc::new(Diary::default()), url).await
 }
 
 async fn publish(world: &World, bodies: impl IntoIterator<Item = String>) {
@@ -216,4 +225,132 @@ async fn a_killed_server_and_a_wiped_stream_are_followed_again() {
     publish(&world, numbered(100..110)).await;
     holds(&world, &numbered(0..110)).await;
     follower.stop().await;
+}
+
+/// Asks the server for something as its administrator, over a connection of the test's own: what no client of ours sends.
+async fn raw(world: &World, user: &str, bytes: &[u8]) {
+    let address = format!("127.0.0.1:{}", world.nats.port());
+    let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
+    let connect = serde_json::json!({
+        "user": user, "pass": world.nats.password(user), "verbose": false, "headers": true,
+    });
+    let mut sent = format!("CONNECT {connect}\r\n").into_bytes();
+    sent.extend_from_slice(bytes);
+    sent.extend_from_slice(b"PING\r\n");
+    socket.write_all(&sent).await.unwrap();
+    let mut heard = String::new();
+    while !heard.contains("PONG") {
+        let mut buffer = [0; 4096];
+        let read = socket.read(&mut buffer).await.unwrap();
+        assert!(read > 0, "hung up after {heard}");
+        heard.push_str(&String::from_utf8_lossy(&buffer[..read]));
+        assert!(!heard.contains("-ERR"), "{heard}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bytes_that_no_client_can_receive_stop_nobody() {
+    let world = World::start().await;
+    prepare(&world).await;
+    let follower = start(&world).await;
+    publish(&world, numbered(0..5)).await;
+    holds(&world, &numbered(0..5)).await;
+    let subject = "evt.llm-gateway.usage.recorded.v1.";
+    let mut bytes = format!("PUB {subject}a\0b 4\r\nnull\r\n").into_bytes();
+    bytes.extend_from_slice(format!("PUB {subject}").as_bytes());
+    bytes.extend_from_slice(b"\xff 4\r\nbyte\r\n");
+    bytes.extend_from_slice(format!("HPUB {subject}x 26 30\r\n").as_bytes());
+    bytes.extend_from_slice(b"NATS/1.0\r\nbad name: \xff1\r\n\r\nhead\r\n");
+    raw(&world, permissions::LLM_GATEWAY, &bytes).await;
+    publish(&world, numbered(5..10)).await;
+    // The body of the first is read like any other; whether its subject is good is the service's to say.
+    let expected: Vec<String> =
+        numbered(0..5).into_iter().chain(["null".to_owned()]).chain(numbered(5..10)).collect();
+    within(Duration::from_secs(60), "the rest arrives", async || {
+        let diary = diary(&world).await;
+        if diary.len() >= expected.len() { Ok(()) } else { Err(diary.len()) }
+    })
+    .await;
+    assert_eq!(diary(&world).await, expected);
+    let mut superuser = world.superuser(Service::Meterer).await;
+    let mut parked: Vec<String> =
+        sqlx::query_scalar("select convert_from(payload, 'UTF8') from meterer.parked")
+            .fetch_all(&mut superuser)
+            .await
+            .unwrap();
+    parked.sort();
+    assert_eq!(parked, ["byte", "head"]);
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_lost_its_end_is_read_again_and_a_real_gap_is_passed() {
+    let world = World::start().await;
+    prepare(&world).await;
+    publish(&world, numbered(0..20)).await;
+    let follower = start(&world).await;
+    holds(&world, &numbered(0..20)).await;
+    follower.stop().await;
+    // As after a backup was put back: our position is ahead of the stream.
+    sqlx::query("update meterer.diary_position set place = 40")
+        .execute(&mut world.superuser(Service::Meterer).await)
+        .await
+        .unwrap();
+    let follower = start(&world).await;
+    let again: Vec<String> = numbered(0..20).into_iter().chain(numbered(0..20)).collect();
+    holds(&world, &again).await;
+    follower.stop().await;
+    // Messages deleted while nobody read.
+    publish(&world, numbered(20..30)).await;
+    let admin = permissions::LLM_GATEWAY_ADMIN;
+    let options = async_nats::ConnectOptions::new()
+        .user_and_password(admin.to_owned(), world.nats.password(admin).to_owned());
+    let client = options.connect(world.nats.url()).await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream(Stream::Usage.name()).await.unwrap();
+    for sequence in [25, 26, 27] {
+        stream.delete_message(sequence).await.unwrap();
+    }
+    let follower = start(&world).await;
+    let rest = [20, 21, 22, 23, 27, 28, 29].map(|number: u32| number.to_string());
+    holds(&world, &again.into_iter().chain(rest).collect::<Vec<_>>()).await;
+    follower.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_connection_with_a_living_server_loses_nothing() {
+    let world = World::start().await;
+    prepare(&world).await;
+    let (address, cut) = proxy(world.nats.port()).await;
+    let follower = follow_through(&world, address).await;
+    let mut published = 0;
+    for _ in 0..8 {
+        publish(&world, numbered(published..published + 300)).await;
+        published += 300;
+        // In the middle of a delivery, and then quiet.
+        cut.notify_waiters();
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    holds(&world, &numbered(0..published)).await;
+    follower.stop().await;
+}
+
+/// A way to the server that can be cut while the server lives.
+async fn proxy(port: u16) -> (String, Arc<tokio::sync::Notify>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("nats://{}", listener.local_addr().unwrap());
+    let cut = Arc::new(tokio::sync::Notify::new());
+    let told = Arc::clone(&cut);
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let told = Arc::clone(&told);
+            tokio::spawn(async move {
+                let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+                tokio::select! {
+                    _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+                    () = told.notified() => {}
+                }
+            });
+        }
+    });
+    (address, cut)
 }

@@ -13,7 +13,7 @@ use contracts::{
     syncer::{LastResource, ResourceKind, ResourceState, ResourceUpdated},
 };
 use messaging::{
-    Handle, HandlerError, Outcome, Received, Subscriptions,
+    Handle, HandlerError, Nats, Outcome, Received, Settings, Subscriptions,
     outbox::{self, Draft},
     runtime::{self, RuntimeSettings},
 };
@@ -143,13 +143,28 @@ pub async fn run<S: Send + Sync + 'static>(
     subscriptions: Subscriptions<S>,
     state: Arc<S>,
 ) -> Running {
+    run_over(world, service, subscriptions, state, world.nats.url()).await
+}
+
+/// The same, with followed streams read from the server at `url`.
+pub async fn run_over<S: Send + Sync + 'static>(
+    world: &World,
+    service: Service,
+    subscriptions: Subscriptions<S>,
+    state: Arc<S>,
+    url: String,
+) -> Running {
     let shutdown = CancellationToken::new();
     let settings = RuntimeSettings {
         database: world.database(service),
         pool: world.pool(service).await,
         nats: world.connect(service.name()).await,
         followed: match service {
-            Service::Meterer => Some(world.connect(permissions::METERER_USAGE).await),
+            Service::Meterer => {
+                let user = permissions::METERER_USAGE.to_owned();
+                let password = world.nats.password(&user).to_owned().into();
+                Some(Nats::connect(Settings { url, user, password }).await.unwrap())
+            }
             _ => None,
         },
         readiness: telemetry::operations::Readiness::new(),
