@@ -184,6 +184,7 @@ pub fn entries() -> Vec<Entry> {
         event::<meterer::UsageConflicted>(),
         job::<meterer::MeterDays>(),
         job::<meterer::ApplyRetention>(),
+        job::<meterer::ReleaseUsage>(),
         query::<meterer::GetUsage>(),
         query::<meterer::ListDeploymentUsage>(),
         query::<meterer::ListUnmetered>(),

@@ -21,6 +21,8 @@ pub const SEQUENCE: &str = "Arcadia-Producer-Sequence";
 
 /// Most tokens of one kind in one request.
 pub const TOKENS_MAX: u64 = 1_000_000_000_000;
+/// What one charge is less than, in whole units of its currency.
+pub const CHARGE_BELOW: u64 = 1_000_000_000;
 /// Longest `metadata`, in bytes of its JSON.
 pub const METADATA_BYTES_MAX: usize = 4_096;
 
@@ -49,7 +51,7 @@ pub struct UsageRecorded {
     #[serde(default)]
     #[schemars(range(max = 1_000_000_000_000_u64))]
     pub cached_tokens: u64,
-    /// What it costs the tenant, exactly.
+    /// What it costs the tenant, exactly; less than 10^9.
     pub charge: Charge,
     /// The currency of the charge: that of the deployment's plan.
     pub currency: Currency,

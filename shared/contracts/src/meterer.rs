@@ -105,12 +105,20 @@ pub struct UsageReport {
     pub kinds: Vec<KindUsage>,
     /// LLM usage over all days and models, by currency.
     pub llm_total: Vec<LlmUsage>,
-    /// LLM usage by model, over all days.
+    /// LLM usage by model, over all days: of at most 200 models, those with the largest charges.
     pub llm_by_model: Vec<LlmUsage>,
+    /// How many more there are that `llm_by_model` leaves out; all other sums count them.
+    #[serde(default)]
+    pub models_left_out: u64,
     /// LLM usage by day, over all models.
     pub llm_by_day: Vec<LlmUsage>,
     /// Resources that could not be metered on at least one of the days.
     pub unmetered: u64,
+}
+
+impl UsageReport {
+    /// Most rows of `llm_by_model`.
+    pub const MODELS_MAX: usize = 200;
 }
 
 /// How much was used?
@@ -126,7 +134,8 @@ pub struct GetUsage {
     pub tenant_id: Option<TenantId>,
     /// First day.
     pub from: NaiveDate,
-    /// First day that does not count; at most 400 days after `from`.
+    /// First day that does not count; at most 400 days after `from`, and at most 31 when it is of everyone: asked by an
+    /// operator who names neither deployment nor tenant.
     pub to: NaiveDate,
 }
 
@@ -200,7 +209,7 @@ pub struct ListUnmetered {
 query!(ListUnmetered => Page<Unmetered>, "qry.meterer.unmetered.list.v1");
 
 /// The same id with other content: kept out of every sum, and shown.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct UsageConflict {
     /// Which request, or which correction.
     pub gateway_request_id: RequestId,
@@ -214,9 +223,9 @@ pub struct UsageConflict {
     pub deployment_id: Option<DeploymentId>,
     /// The fields that differ; empty when what was kept is older than its retention.
     pub fields: Vec<String>,
-    /// The rejected event, as it came.
+    /// The fields of the rejected event that are known, each in one spelling; numbers in its metadata digit by digit.
     #[schemars(with = "serde_json::Value")]
-    pub rejected: serde_json::Value,
+    pub rejected: Box<RawValue>,
     /// When it came.
     pub recorded_at: DateTime<Utc>,
 }
@@ -273,7 +282,8 @@ pub enum UsageOutcome {
     Conflict,
     /// It cannot be read; it was not kept. Mend it and send it again.
     Invalid,
-    /// It was kept aside for an operator: its deployment is not known, or is not its tenant's, or has another currency.
+    /// It was kept aside: until its deployment is known and what waited for it before is counted, or for an operator, as the
+    /// deployment is not its tenant's or has another currency.
     Parked,
 }
 
@@ -288,7 +298,7 @@ pub struct UsageResult {
     /// Why; absent when it was accepted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
-    /// The fields that were refused, as JSON Pointers into the event.
+    /// The fields that were refused, as JSON Pointers into the event: the first of them where there are many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldProblem>,
 }
@@ -386,7 +396,7 @@ impl Message for DayMetered {
 impl Event for DayMetered {}
 
 /// Usage was rejected for differing from what was already recorded under its id.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct UsageConflicted {
     /// What was rejected.
     pub conflict: UsageConflict,
@@ -421,3 +431,16 @@ impl Message for ApplyRetention {
 }
 
 impl Job for ApplyRetention {}
+
+/// Count what waited for a deployment that is known by now, a part of it at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReleaseUsage {
+    /// Which deployment.
+    pub deployment_id: DeploymentId,
+}
+
+impl Message for ReleaseUsage {
+    const SUBJECT: &'static str = "job.meterer.usage.release.v1";
+}
+
+impl Job for ReleaseUsage {}

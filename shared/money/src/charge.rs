@@ -19,8 +19,8 @@ pub struct Charge(Decimal);
 impl Charge {
     /// Nothing.
     pub const ZERO: Self = Self(Decimal::ZERO);
-    /// Digits before the point.
-    pub const WHOLE_DIGITS_MAX: usize = 15;
+    /// Digits before the point: of a sum. A single charge is bounded more tightly by whoever takes it.
+    pub const WHOLE_DIGITS_MAX: usize = 16;
     /// Digits behind the point.
     pub const FRACTION_DIGITS_MAX: usize = 12;
 
@@ -91,7 +91,7 @@ impl JsonSchema for Charge {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,14})(\\.[0-9]{1,12})?$" })
+        schemars::json_schema!({ "type": "string", "pattern": "^(0|[1-9][0-9]{0,15})(\\.[0-9]{1,12})?$" })
     }
 }
 

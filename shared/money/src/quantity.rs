@@ -77,6 +77,9 @@ impl Serialize for Quantity {
     }
 }
 
+/// Digits before and behind the point of a quantity on the wire.
+const SUM_DIGITS_MAX: usize = 18;
+
 struct Visitor;
 
 impl de::Visitor<'_> for Visitor {
@@ -87,17 +90,17 @@ impl de::Visitor<'_> for Visitor {
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
-        // Metered quantities have up to 18 digits behind the point.
-        decimal::parse(text, Quantity::WHOLE_DIGITS_MAX, 18)
+        // Sums and metered quantities have more digits than what somebody writes.
+        decimal::parse(text, SUM_DIGITS_MAX, SUM_DIGITS_MAX)
             .map(|value| Quantity(value.normalize()))
             .map_err(E::custom)
     }
 
     fn visit_u64<E: de::Error>(self, value: u64) -> Result<Quantity, E> {
-        if value < 1_000_000_000_000_000 {
+        if value < 10_u64.pow(18) {
             Ok(Quantity::from(value))
         } else {
-            Err(E::custom("a quantity has at most 15 digits before the point"))
+            Err(E::custom("a quantity has at most 18 digits before the point"))
         }
     }
 }
@@ -120,9 +123,9 @@ impl JsonSchema for Quantity {
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
             "type": ["string", "integer"],
-            "pattern": "^(0|[1-9][0-9]{0,14})(\\.[0-9]{1,18})?$",
+            "pattern": "^(0|[1-9][0-9]{0,17})(\\.[0-9]{1,18})?$",
             "minimum": 0,
-            "maximum": 999_999_999_999_999_u64
+            "maximum": 999_999_999_999_999_999_u64
         })
     }
 }
@@ -161,8 +164,8 @@ mod tests {
             "\"01\"",
             "\"1,5\"",
             "\"0x10\"",
-            "\"1000000000000000\"",
-            "1000000000000000",
+            "\"1000000000000000000\"",
+            "1000000000000000000",
             "\"0.1234567890123456789\"",
             "\"١٢\"",
         ] {

@@ -7,8 +7,9 @@ use super::retention;
 
 /// How long after midnight (UTC) a day is complete: what was seen on it has been told by then.
 const SETTLING: TimeDelta = TimeDelta::minutes(70);
-/// The longest span of a question about usage.
+/// The longest span of a question about usage, and of one about everyone's.
 const SPAN_DAYS_MAX: i64 = 400;
+const EVERYONES_DAYS_MAX: i64 = 31;
 /// There is no usage before or after, nor a database that could be asked about any.
 const YEARS: (i32, i32) = (2000, 9999);
 
@@ -75,6 +76,17 @@ pub fn check_span(from: NaiveDate, to: NaiveDate) -> Result<(), InvalidSpan> {
         1..=SPAN_DAYS_MAX => Ok(()),
         _ => refuse("to", format!("must be at most {SPAN_DAYS_MAX} days after from")),
     }
+}
+
+/// The same for a question about everyone's usage: that reads whatever there is of these days, so it is of few.
+pub fn check_everyones_span(from: NaiveDate, to: NaiveDate) -> Result<(), InvalidSpan> {
+    check_span(from, to)?;
+    if (to - from).num_days() > EVERYONES_DAYS_MAX {
+        let detail =
+            format!("must be at most {EVERYONES_DAYS_MAX} days after from without a deployment or a tenant");
+        return Err(InvalidSpan { field: "to", detail });
+    }
+    Ok(())
 }
 
 #[cfg(test)]

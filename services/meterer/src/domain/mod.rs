@@ -2,7 +2,6 @@
 
 pub mod accrual;
 pub mod calendar;
-pub mod cursor;
 pub mod gigabytes;
 pub mod llm_usage;
 pub mod producers;

@@ -24,15 +24,15 @@ impl Execute<ConfigureMetering> for Meterer {
             let detail = format!("must be {DAYS_MIN} to {DAYS_MAX}");
             return Err(Problem::unprocessable("/retention_days", detail).into());
         }
-        // A day that is being metered is metered by one configuration.
-        store::lock_metering(tx).await?;
-        if !store::metering_config::save(tx, &config).await? {
-            return Err(Problem::not_found().into());
-        }
         if config.granularity == Granularity::Hourly && !retention::is_metered(config.billing_kind.as_str()) {
             return Err(
                 Problem::unprocessable("/granularity", "this kind is counted by the day alone").into()
             );
+        }
+        // A day that is being metered is metered by one configuration.
+        store::lock_metering(tx).await?;
+        if !store::metering_config::save(tx, &config).await? {
+            return Err(Problem::not_found().into());
         }
         Ok(config)
     }

@@ -1,23 +1,20 @@
-//! A deployment is known, or known better: usage that waited for it counts.
+//! A deployment is known, or known better: usage that waited for it is to be counted.
 
-use chrono::SubsecRound;
-use contracts::biller::LastDeployment;
-use messaging::{Handle, HandlerError, Outcome, Received, parked};
+use contracts::{Service, biller::LastDeployment, meterer::ReleaseUsage};
+use messaging::{
+    Handle, HandlerError, Outcome, Received,
+    outbox::{self, Draft},
+};
 use sqlx::PgConnection;
-use tracing::info;
 
 use crate::{
-    Meterer,
-    domain::llm_usage,
-    ingest::{self, Fate},
+    Meterer, ingest,
     store::{
         known_deployment::{self, KnownDeployment},
-        llm_usage::{self as usage, INGEST_MAX, Writing},
+        llm_usage::{self as usage, Writing},
+        waiting,
     },
 };
-
-/// Who took up what had waited.
-const BY: &str = "meterer";
 
 impl Handle<LastDeployment> for Meterer {
     async fn handle(
@@ -41,39 +38,13 @@ impl Handle<LastDeployment> for Meterer {
             // What is being taken just now is either counted by what was known, or is there to be found.
             usage::lock(tx, Writing::Alone).await?;
         }
-        if known_deployment::save(tx, &news).await? && !same {
-            self.take_up(tx, &news).await?;
+        if !known_deployment::save(tx, &news).await? || same {
+            return Ok(Outcome::Done);
+        }
+        if !waiting::awaited(tx, &ingest::things(news.deployment_id)).await?.is_empty() {
+            let job = ReleaseUsage { deployment_id: news.deployment_id };
+            outbox::add(tx, &[Draft::job(Service::Meterer, &job, self.clock.now())?]).await?;
         }
         Ok(Outcome::Done)
-    }
-}
-
-impl Meterer {
-    /// Counts what waits for a deployment, or says why it still cannot.
-    async fn take_up(&self, tx: &mut PgConnection, known: &KnownDeployment) -> Result<(), HandlerError> {
-        let thing = ingest::thing(known.deployment_id);
-        let limit = i64::try_from(INGEST_MAX)?;
-        loop {
-            let waiting = parked::waiting_for(tx, &thing, limit).await?;
-            if waiting.is_empty() {
-                return Ok(());
-            }
-            let now = self.clock.now().trunc_subsecs(6);
-            let said: Vec<_> = waiting
-                .iter()
-                .map(|(_, message)| llm_usage::read(&message.subject, &message.body, now))
-                .collect();
-            let mut released = Vec::with_capacity(waiting.len());
-            for ((id, _), fate) in waiting.iter().zip(ingest::settle(tx, &said, now).await?) {
-                match fate {
-                    Fate::Accepted | Fate::Duplicate | Fate::Conflict => released.push(*id),
-                    Fate::Aside(reason) | Fate::Waiting { reason, thing: _ } => {
-                        parked::keep(tx, *id, &reason).await?;
-                    }
-                }
-            }
-            parked::release(tx, &released, BY).await?;
-            info!(deployment.id = %known.deployment_id, events = released.len(), "counted usage that had waited");
-        }
     }
 }

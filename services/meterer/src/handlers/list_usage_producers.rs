@@ -3,11 +3,11 @@
 use contracts::{
     Problem, Scope,
     meterer::{ListUsageProducers, UsageProducer},
-    paging::{LIMIT_MAX, Page},
+    paging::Page,
 };
-use messaging::{Answer, Refusal, ScopedTx};
+use messaging::{Answer, Refusal, ScopedTx, page::Asked};
 
-use crate::{Meterer, domain::cursor, store::usage_producers};
+use crate::{Meterer, store::usage_producers};
 
 impl Answer<ListUsageProducers> for Meterer {
     async fn answer(
@@ -19,17 +19,9 @@ impl Answer<ListUsageProducers> for Meterer {
         if scope != Scope::Operator {
             return Err(Problem::not_found().into());
         }
-        let after = page.cursor.as_deref().map(|text| cursor::decode::<String>(&scope, text));
-        let after = after.transpose().map_err(|error| Problem::unprocessable("cursor", error.to_string()))?;
-        if !(1..=LIMIT_MAX).contains(&page.limit) {
-            return Err(Problem::unprocessable("limit", format!("must be 1 to {LIMIT_MAX}")).into());
-        }
-        let limit = usize::from(page.limit);
-        let mut items = usage_producers::page(tx, after.as_deref(), i64::from(page.limit) + 1).await?;
-        let is_last = items.len() <= limit;
-        items.truncate(limit);
-        let last = items.last().filter(|_| !is_last).map(|item| &item.producer);
-        let next_cursor = last.map(|last| cursor::encode(&scope, last));
-        Ok(Page { items, next_cursor })
+        let asked = Asked::parse(("producers", scope), &page)?;
+        let after: Option<&String> = asked.after.as_ref();
+        let items = usage_producers::page(tx, after.map(String::as_str), asked.rows()).await?;
+        Ok(asked.answer(items, |item| item.producer.clone())?)
     }
 }

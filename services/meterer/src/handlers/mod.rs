@@ -13,6 +13,7 @@ mod list_usage_producers;
 mod meter_day;
 mod meter_days;
 mod record_usage;
+mod release_usage;
 
 use contracts::{
     Message, Service,
@@ -21,7 +22,7 @@ use contracts::{
     meterer::{
         ApplyRetention, ConfigureMetering, DayMetered, GetUsage, ListDeploymentUsage, ListMeteringConfig,
         ListUnmetered, ListUsageConflicts, ListUsageProducers, MeterDay, MeterDays, RecordUsage,
-        UsageConflicted,
+        ReleaseUsage, UsageConflicted,
     },
     streams::Stream,
     syncer::LastResource,
@@ -42,6 +43,7 @@ pub fn subscriptions() -> Subscriptions<Meterer> {
         .follows(Stream::Usage, USAGE) // ../ingest/follow.rs
         .job::<MeterDays>() // meter_days.rs
         .job::<ApplyRetention>() // apply_retention.rs
+        .job::<ReleaseUsage>() // release_usage.rs
         .query::<GetUsage>() // get_usage.rs
         .query::<ListDeploymentUsage>() // list_deployment_usage.rs
         .query::<ListUnmetered>() // list_unmetered.rs

@@ -19,8 +19,12 @@ use sqlx::PgConnection;
 use crate::{
     Meterer,
     domain::llm_usage::{self, Recorded, Unreadable, Usage},
-    ingest::{self, Fate},
+    ingest::{self, Fate, Turn},
 };
+
+/// What the problems of all events may take of an answer, in bytes. One of each is always told: it takes up to 530, and the
+/// rest of a result up to 400.
+const PROBLEM_BYTES_MAX: usize = 500_000;
 
 impl Execute<RecordUsage> for Meterer {
     async fn execute(&self, tx: &mut PgConnection, command: RecordUsage) -> Result<UsageResults, Refusal> {
@@ -29,6 +33,7 @@ impl Execute<RecordUsage> for Meterer {
             let detail = format!("must be 1 to {} events", RecordUsage::EVENTS_MAX);
             return Err(Problem::unprocessable("/events", detail).into());
         }
+        let room = PROBLEM_BYTES_MAX / events.len();
         let now = self.clock.now().trunc_subsecs(6);
         let (mut results, mut said, mut places) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
         for (place, event) in events.iter().enumerate() {
@@ -38,10 +43,10 @@ impl Execute<RecordUsage> for Meterer {
                     said.push(Ok(Usage::Recorded(recorded)));
                     places.push(place);
                 }
-                Err(unreadable) => results.push(invalid(unreadable)),
+                Err(unreadable) => results.push(invalid(unreadable.within(room))),
             }
         }
-        let fates = ingest::settle(tx, &said, now).await?;
+        let fates = ingest::settle(tx, &said, Turn::New, now).await?;
         let mut aside = Vec::new();
         for ((place, said), fate) in places.into_iter().zip(&said).zip(fates) {
             let result = &mut results[place];

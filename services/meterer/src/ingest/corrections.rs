@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use contracts::ids::RequestId;
 use sqlx::PgConnection;
 
-use super::{Conflicting, Fate};
+use super::{Conflicting, Fate, Known, thing_of_corrections};
 use crate::{
     domain::llm_usage::{Correction, Effective, Rollup},
     store::{
@@ -23,6 +23,7 @@ use crate::{
 pub(super) async fn take(
     tx: &mut PgConnection,
     told: &[(usize, &Correction)],
+    known: &Known,
     fates: &mut [Fate],
     now: DateTime<Utc>,
 ) -> Result<Vec<Conflicting>, StoreError> {
@@ -34,27 +35,31 @@ pub(super) async fn take(
     let events = llm_usage::events(tx, &entries).await?;
     let mut effective = llm_usage_corrections::effective(tx, &requests).await?;
 
-    let mut known: HashMap<&RequestId, &Correction> = before.iter().collect();
+    let mut decided: HashMap<&RequestId, &Correction> = before.iter().collect();
     let (mut taken, mut rollup, mut conflicts) = (Vec::new(), Rollup::default(), Vec::new());
     for (place, correction) in told {
-        fates[*place] = if let Some(known) = known.get(&correction.id) {
-            if known.fingerprint == correction.fingerprint {
+        let is_recorded = seen.contains_key(correction.request.as_str());
+        fates[*place] = if let Some(decided) = decided.get(&correction.id) {
+            if decided.fingerprint == correction.fingerprint {
                 Fate::Duplicate
             } else {
-                conflicts.push(conflicting(correction, known)?);
+                conflicts.push(conflicting(correction, decided)?);
                 Fate::Conflict
             }
-        } else if !seen.contains_key(correction.request.as_str()) {
+        } else if let Some(reason) = known.makes_correction_wait(correction.deployment_id, is_recorded) {
+            // The request may wait as well, and is taken up first.
+            Fate::Waiting { reason, thing: thing_of_corrections(correction.deployment_id) }
+        } else if !is_recorded {
             Fate::Aside(format!("the request {} is not recorded", correction.request))
         } else if let Some(event) = events.get(&correction.request) {
             let so_far =
                 effective.get(&correction.request).copied().unwrap_or_else(|| Effective::recorded(event));
             match so_far.decide(event, correction) {
-                Ok(decided) => {
-                    effective.insert(correction.request.clone(), decided.effective);
-                    rollup.change(event, decided.delta);
-                    known.insert(&correction.id, correction);
-                    taken.push(Taken { correction, event, delta: decided.delta });
+                Ok(change) => {
+                    effective.insert(correction.request.clone(), change.effective);
+                    rollup.change(event, change.delta);
+                    decided.insert(&correction.id, correction);
+                    taken.push(Taken { correction, event, delta: change.delta });
                     Fate::Accepted
                 }
                 Err(reason) => Fate::Aside(reason.to_owned()),

@@ -14,7 +14,7 @@ use crate::{
         llm_usage::{self, Usage},
         producers::Tally,
     },
-    ingest,
+    ingest::{self, Turn},
     store::{usage_position, usage_producers},
 };
 
@@ -45,7 +45,7 @@ impl Follow for Meterer {
     async fn take(&self, tx: &mut PgConnection, batch: Batch) -> Result<Vec<Outcome>, HandlerError> {
         let Batch { said, tally } = batch;
         let now = self.clock.now().trunc_subsecs(6);
-        let fates = ingest::settle(tx, &said, now).await?;
+        let fates = ingest::settle(tx, &said, Turn::New, now).await?;
         usage_producers::note(tx, &tally, now).await?;
         if tally.unreadable > 0 {
             metrics::counter!("llm_usage_producers_unreadable_total").increment(tally.unreadable);

@@ -9,7 +9,7 @@ mod corrections;
 mod events;
 mod follow;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use contracts::{
@@ -21,7 +21,9 @@ use messaging::{
     Outcome,
     outbox::{self, Draft},
 };
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     domain::llm_usage::{Fingerprint, Recorded, Usage},
@@ -29,7 +31,7 @@ use crate::{
         StoreError,
         known_deployment::{self, KnownDeployment},
         llm_usage::{self, Writing},
-        llm_usage_conflicts,
+        llm_usage_conflicts, waiting,
     },
 };
 
@@ -82,11 +84,32 @@ pub fn thing(deployment: DeploymentId) -> String {
     format!("deployment/{deployment}")
 }
 
+/// What corrections and voids of requests that may still wait, wait for.
+pub fn thing_of_corrections(deployment: DeploymentId) -> String {
+    format!("{}/corrections", thing(deployment))
+}
+
+/// Everything that anything of a deployment waits for, in the order in which it is taken up.
+pub fn things(deployment: DeploymentId) -> [String; 2] {
+    [thing(deployment), thing_of_corrections(deployment)]
+}
+
+/// Whose turn it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// That of what has just come. It queues behind what waits for its deployment: the first event of an id counts, and a
+    /// correction comes after its request.
+    New,
+    /// That of what has waited.
+    Waited,
+}
+
 /// Saves what was said, at most a thousand events, and tells what became of each, in order. Whether an event comes
 /// twice in a batch or in two makes no difference.
 pub async fn settle(
     tx: &mut PgConnection,
     said: &[Result<Usage, String>],
+    turn: Turn,
     now: DateTime<Utc>,
 ) -> Result<Vec<Fate>, StoreError> {
     let corrects = said.iter().any(|said| matches!(said, Ok(Usage::Corrected(_))));
@@ -96,11 +119,10 @@ pub async fn settle(
     let mut fates = Vec::with_capacity(said.len());
     let (mut candidates, mut told) = (Vec::with_capacity(said.len()), Vec::new());
     let deployments: BTreeSet<DeploymentId> = said.iter().filter_map(deployment_of).collect();
-    let ids: Vec<_> = deployments.into_iter().map(DeploymentId::as_uuid).collect();
-    let known = if ids.is_empty() { Default::default() } else { known_deployment::find(tx, &ids).await? };
+    let known = Known::find(tx, &deployments, corrects, turn).await?;
     for (place, said) in said.iter().enumerate() {
         let fate = match said {
-            Ok(Usage::Recorded(event)) => match refused(event, known.get(&event.deployment_id)) {
+            Ok(Usage::Recorded(event)) => match refused(event, &known) {
                 Some(fate) => fate,
                 None => {
                     candidates.push((place, event));
@@ -118,7 +140,7 @@ pub async fn settle(
 
     let mut conflicts = events::take(tx, candidates, &mut fates, now).await?;
     if !told.is_empty() {
-        conflicts.extend(corrections::take(tx, &told, &mut fates, now).await?);
+        conflicts.extend(corrections::take(tx, &told, &known, &mut fates, now).await?);
     }
     keep(tx, conflicts, now).await?;
     count(&fates);
@@ -128,16 +150,64 @@ pub async fn settle(
 fn deployment_of(said: &Result<Usage, String>) -> Option<DeploymentId> {
     match said {
         Ok(Usage::Recorded(event)) => Some(event.deployment_id),
-        Ok(Usage::Corrected(_)) | Err(_) => None,
+        Ok(Usage::Corrected(correction)) => Some(correction.deployment_id),
+        Err(_) => None,
+    }
+}
+
+/// What is known of the deployments of a batch.
+struct Known {
+    deployments: HashMap<DeploymentId, KnownDeployment>,
+    /// What it is that earlier messages wait for.
+    awaited: HashSet<String>,
+}
+
+impl Known {
+    async fn find(
+        tx: &mut PgConnection,
+        of: &BTreeSet<DeploymentId>,
+        corrects: bool,
+        turn: Turn,
+    ) -> Result<Self, StoreError> {
+        let ids: Vec<Uuid> = of.iter().map(|id| id.as_uuid()).collect();
+        let deployments =
+            if ids.is_empty() { HashMap::new() } else { known_deployment::find(tx, &ids).await? };
+        let mut things: Vec<String> = Vec::new();
+        // For a deployment that is not known everything waits anyway.
+        for id in deployments.keys().filter(|_| turn == Turn::New) {
+            things.push(thing(*id));
+            things.extend(corrects.then(|| thing_of_corrections(*id)));
+        }
+        Ok(Self { deployments, awaited: waiting::awaited(tx, &things).await? })
+    }
+
+    /// Why an event of a deployment is not judged yet, if so.
+    fn makes_wait(&self, deployment: DeploymentId) -> Option<String> {
+        if !self.deployments.contains_key(&deployment) {
+            Some(format!("the deployment {deployment} is not known"))
+        } else if self.awaited.contains(&thing(deployment)) {
+            Some(format!("what waited for the deployment {deployment} is being counted first"))
+        } else {
+            None
+        }
+    }
+
+    /// The same of a correction. One whose request is recorded waits for nothing but other corrections.
+    fn makes_correction_wait(&self, deployment: DeploymentId, is_recorded: bool) -> Option<String> {
+        let for_request = if is_recorded { None } else { self.makes_wait(deployment) };
+        for_request.or_else(|| {
+            let waits = self.awaited.contains(&thing_of_corrections(deployment));
+            waits.then(|| format!("corrections that waited for the deployment {deployment} are taken first"))
+        })
     }
 }
 
 /// Why an event of this deployment does not count, if so.
-fn refused(event: &Recorded, known: Option<&KnownDeployment>) -> Option<Fate> {
-    let Some(known) = known else {
-        let reason = format!("the deployment {} is not known", event.deployment_id);
+fn refused(event: &Recorded, known: &Known) -> Option<Fate> {
+    if let Some(reason) = known.makes_wait(event.deployment_id) {
         return Some(Fate::Waiting { reason, thing: thing(event.deployment_id) });
-    };
+    }
+    let known = known.deployments.get(&event.deployment_id)?;
     if known.tenant_id != event.tenant_id {
         return Some(Fate::Aside("the deployment is another tenant's".to_owned()));
     }
@@ -160,7 +230,7 @@ struct Conflicting {
     /// Of both, when they agree.
     deployment_id: Option<DeploymentId>,
     fields: Vec<&'static str>,
-    rejected: serde_json::Value,
+    rejected: Box<RawValue>,
 }
 
 /// Keeps conflicts, and tells of those that are new.

@@ -22,15 +22,14 @@ pub const INGEST_MAX: usize = 1_000;
 pub enum Writing {
     /// It takes events once, in the order of [`ingest`]: any number of such transactions go on beside each other.
     Together,
-    /// It changes which deployments are known, corrects, or takes events several times: by itself, or two such
-    /// transactions would wait for each other, and an event could be set aside for a deployment that has just become
-    /// known.
+    /// It changes which deployments are known, counts what waited for them, or corrects: by itself, or two such
+    /// transactions would wait for each other, and an event could be set aside when nobody looks for it any more.
     Alone,
 }
 
 /// Waits until usage may be written so. Held to the end of the transaction.
 pub async fn lock(tx: &mut PgConnection, writing: Writing) -> Result<(), sqlx::Error> {
-    // Many events may have waited for a deployment, and all others wait until they are counted.
+    // Whoever writes alone waits for all that began before it, and makes all others wait.
     match writing {
         Writing::Together => sqlx::query!(
             r#"select set_config('lock_timeout', '25s', true) as "patience!",

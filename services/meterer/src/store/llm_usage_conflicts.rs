@@ -8,23 +8,29 @@ use contracts::{
     ids::{DeploymentId, RequestId},
     meterer::UsageConflict,
 };
+use serde_json::value::RawValue;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
 use crate::domain::llm_usage::Fingerprint;
 
-/// Keeps conflicts, each once; returns which of them are new, by id and fingerprint.
+/// Keeps conflicts, each once; returns which of them are new, by id and fingerprint. They are sorted by these first: two
+/// transactions that keep some at once wait for each other one way only.
 pub async fn insert(
     tx: &mut PgConnection,
     conflicts: &[(UsageConflict, Fingerprint)],
 ) -> Result<HashSet<(RequestId, Fingerprint)>, StoreError> {
     let count = conflicts.len();
+    let mut sorted: Vec<_> = conflicts.iter().collect();
+    sorted.sort_by_key(|(conflict, fingerprint)| {
+        (conflict.gateway_request_id.as_str(), fingerprint.as_bytes())
+    });
     let (mut ids, mut fingerprints) = (Vec::with_capacity(count), Vec::<&[u8]>::with_capacity(count));
     let (mut events, mut tenants) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let (mut deployments, mut fields) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let (mut rejected, mut recorded) = (Vec::with_capacity(count), Vec::with_capacity(count));
-    for (conflict, fingerprint) in conflicts {
+    for (conflict, fingerprint) in sorted {
         ids.push(conflict.gateway_request_id.as_str());
         fingerprints.push(fingerprint.as_bytes());
         events.push(conflict.event.as_str());
@@ -32,7 +38,7 @@ pub async fn insert(
         deployments.push(conflict.deployment_id.map(DeploymentId::as_uuid));
         // Arrays of arrays have to be of one length; no name has a comma.
         fields.push(conflict.fields.join(","));
-        rejected.push(conflict.rejected.to_string());
+        rejected.push(conflict.rejected.get());
         recorded.push(conflict.recorded_at);
     }
     let rows = sqlx::query!(
@@ -50,7 +56,7 @@ pub async fn insert(
         &tenants as &[Option<&str>],
         &deployments as &[Option<Uuid>],
         &fields,
-        &rejected,
+        &rejected as &[&str],
         &recorded,
     )
     .fetch_all(tx)
@@ -67,7 +73,7 @@ struct Row {
     tenant_id: Option<String>,
     deployment_id: Option<Uuid>,
     fields: Vec<String>,
-    rejected: serde_json::Value,
+    rejected: String,
     recorded_at: DateTime<Utc>,
 }
 
@@ -81,7 +87,7 @@ impl TryFrom<Row> for (i64, UsageConflict) {
             tenant_id: row.tenant_id.map(super::tenant).transpose()?,
             deployment_id: row.deployment_id.map(DeploymentId::from_uuid),
             fields: row.fields,
-            rejected: row.rejected,
+            rejected: RawValue::from_string(row.rejected)?,
             recorded_at: row.recorded_at,
         };
         Ok((row.id, conflict))
@@ -98,11 +104,12 @@ pub async fn page(
 ) -> Result<Vec<(i64, UsageConflict)>, StoreError> {
     let rows = sqlx::query_as!(
         Row,
-        "select id, gateway_request_id, event, tenant_id, deployment_id, fields, rejected, recorded_at
-         from meterer.llm_usage_conflicts
-         where ($1::text is null or tenant_id = $1) and ($2::uuid is null or deployment_id = $2)
-           and ($3::bigint is null or id < $3)
-         order by id desc limit $4",
+        r#"select id, gateway_request_id, event, tenant_id, deployment_id, fields, rejected::text as "rejected!",
+                  recorded_at
+           from meterer.llm_usage_conflicts
+           where ($1::text is null or tenant_id = $1) and ($2::uuid is null or deployment_id = $2)
+             and ($3::bigint is null or id < $3)
+           order by id desc limit $4"#,
         tenant.map(TenantId::as_str),
         deployment.map(DeploymentId::as_uuid),
         before,

@@ -1,5 +1,7 @@
 //! `meterer.llm_usage_daily`: LLM usage summed by deployment, day, provider, model and currency.
 
+use std::cmp::Reverse;
+
 use chrono::NaiveDate;
 use contracts::{
     TenantId,
@@ -84,6 +86,18 @@ pub struct Report {
 }
 
 impl Report {
+    /// Keeps the `max` models with the largest charges, in their order; returns how many it left out.
+    pub fn keep_models(&mut self, max: usize) -> usize {
+        let left_out = self.by_model.len().saturating_sub(max);
+        if left_out > 0 {
+            self.by_model.sort_by_key(|usage| Reverse(usage.charge));
+            self.by_model.truncate(max);
+            let name = |usage: &LlmUsage| (usage.provider.clone(), usage.model.clone(), usage.currency);
+            self.by_model.sort_by_cached_key(name);
+        }
+        left_out
+    }
+
     /// The billing kind `llm_tokens`: all tokens that were read but not from a cache, and all that were written.
     /// `None` without any.
     pub fn tokens(&self) -> Option<KindUsage> {
@@ -128,27 +142,71 @@ impl TryFrom<Row> for LlmUsage {
     }
 }
 
-/// Usage of a time, summed in one pass. What was voided altogether is left out.
+/// Usage of a time, summed in one pass. What was voided altogether is left out. A statement for each way to ask, as each
+/// has an index of its own.
 pub async fn report(tx: &mut PgConnection, span: &Span<'_>) -> Result<Report, StoreError> {
-    let rows = sqlx::query_as!(
-        Row,
-        r#"select null::uuid as deployment_id, day as "day?", provider as "provider?", model as "model?",
-                  currency as "currency!", sum(requests)::bigint as "requests!",
-                  sum(prompt_tokens)::bigint as "prompt_tokens!", sum(completion_tokens)::bigint as "completion_tokens!",
-                  sum(cached_tokens)::bigint as "cached_tokens!", sum(charge)::text as "charge!"
-           from meterer.llm_usage_daily
-           where ($1::uuid is null or deployment_id = $1) and ($2::text is null or tenant_id = $2)
-             and day >= $3 and day < $4
-           group by grouping sets ((currency), (provider, model, currency), (day, currency))
-           having sum(requests) > 0
-           order by day, provider, model, currency"#,
-        span.deployment_id.map(DeploymentId::as_uuid),
-        span.tenant_id.map(TenantId::as_str),
-        span.from,
-        span.to,
-    )
-    .fetch_all(tx)
-    .await?;
+    let rows = match (span.deployment_id, span.tenant_id) {
+        (Some(deployment), tenant) => {
+            sqlx::query_as!(
+                Row,
+                r#"select null::uuid as deployment_id, day as "day?", provider as "provider?", model as "model?",
+                          currency as "currency!", sum(requests)::bigint as "requests!",
+                          sum(prompt_tokens)::bigint as "prompt_tokens!",
+                          sum(completion_tokens)::bigint as "completion_tokens!",
+                          sum(cached_tokens)::bigint as "cached_tokens!", sum(charge)::text as "charge!"
+                   from meterer.llm_usage_daily
+                   where deployment_id = $3 and ($4::text is null or tenant_id = $4) and day >= $1 and day < $2
+                   group by grouping sets ((currency), (provider, model, currency), (day, currency))
+                   having sum(requests) > 0
+                   order by day, provider, model, currency"#,
+                span.from,
+                span.to,
+                deployment.as_uuid(),
+                tenant.map(TenantId::as_str),
+            )
+            .fetch_all(tx)
+            .await?
+        }
+        (None, Some(tenant)) => {
+            sqlx::query_as!(
+                Row,
+                r#"select null::uuid as deployment_id, day as "day?", provider as "provider?", model as "model?",
+                          currency as "currency!", sum(requests)::bigint as "requests!",
+                          sum(prompt_tokens)::bigint as "prompt_tokens!",
+                          sum(completion_tokens)::bigint as "completion_tokens!",
+                          sum(cached_tokens)::bigint as "cached_tokens!", sum(charge)::text as "charge!"
+                   from meterer.llm_usage_daily
+                   where tenant_id = $3 and day >= $1 and day < $2
+                   group by grouping sets ((currency), (provider, model, currency), (day, currency))
+                   having sum(requests) > 0
+                   order by day, provider, model, currency"#,
+                span.from,
+                span.to,
+                tenant.as_str(),
+            )
+            .fetch_all(tx)
+            .await?
+        }
+        (None, None) => {
+            sqlx::query_as!(
+                Row,
+                r#"select null::uuid as deployment_id, day as "day?", provider as "provider?", model as "model?",
+                          currency as "currency!", sum(requests)::bigint as "requests!",
+                          sum(prompt_tokens)::bigint as "prompt_tokens!",
+                          sum(completion_tokens)::bigint as "completion_tokens!",
+                          sum(cached_tokens)::bigint as "cached_tokens!", sum(charge)::text as "charge!"
+                   from meterer.llm_usage_daily
+                   where day >= $1 and day < $2
+                   group by grouping sets ((currency), (provider, model, currency), (day, currency))
+                   having sum(requests) > 0
+                   order by day, provider, model, currency"#,
+                span.from,
+                span.to,
+            )
+            .fetch_all(tx)
+            .await?
+        }
+    };
     let mut report = Report::default();
     for row in rows {
         let usage = LlmUsage::try_from(row)?;

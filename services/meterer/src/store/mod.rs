@@ -18,6 +18,7 @@ pub mod unmetered_resources;
 pub mod usage_position;
 pub mod usage_producers;
 pub mod usage_records;
+pub mod waiting;
 
 use contracts::{
     TenantId,

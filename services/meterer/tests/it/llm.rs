@@ -7,13 +7,13 @@ use contracts::{
     biller::{Deployment, DeploymentState, LastDeployment, LlmMode, Subscription, SubscriptionStatus},
     ids::{PlanVersionId, SubscriptionId},
     llm_gateway::{PRODUCER, SEQUENCE, UsageCorrected, UsageRecorded, UsageVoided},
-    meterer::{ListUsageConflicts, UsageConflict},
+    meterer::{ListUsageConflicts, ReleaseUsage, UsageConflict},
     paging::PageRequest,
     parked::ParkedStatus,
     streams::{self, Stream},
 };
 use messaging::{
-    Follow, Handle, Outcome, Received, follow,
+    Follow, Handle, Intended, Outcome, Perform, Received, follow,
     parked::{self, Parking},
 };
 use meterer::Meterer;
@@ -193,11 +193,40 @@ impl Lab {
         lab
     }
 
-    /// Biller tells of a deployment.
+    /// Biller tells of a deployment, and what waited for it is counted.
     pub async fn know(&self, told: LastDeployment) {
+        self.hear(told).await;
+        while self.release().await > 0 {}
+    }
+
+    /// Biller tells of a deployment.
+    pub async fn hear(&self, told: LastDeployment) {
         let mut tx = self.meterer.pool.begin().await.unwrap();
         know_in(&self.meterer, &mut tx, told).await;
         tx.commit().await.unwrap();
+    }
+
+    /// Does the jobs that are in the outbox, each once; returns how many.
+    pub async fn release(&self) -> usize {
+        let jobs = self.announced(ReleaseUsage::SUBJECT).await;
+        for job in &jobs {
+            let job: ReleaseUsage = serde_json::from_str(job).unwrap();
+            assert_eq!(self.release_usage(&job).await, Outcome::Done);
+        }
+        jobs.len()
+    }
+
+    /// Does a job as the loop does.
+    pub async fn release_usage(&self, job: &ReleaseUsage) -> Outcome {
+        let mut tx = self.meterer.pool.begin().await.unwrap();
+        let received = crate::lab::received(ReleaseUsage::SUBJECT, "");
+        let Intended::Settled(outcome) = self.meterer.intend(&mut tx, job, &received).await.unwrap() else {
+            panic!("nothing is called")
+        };
+        if outcome == Outcome::Done {
+            tx.commit().await.unwrap();
+        }
+        outcome
     }
 
     /// Takes messages as one batch, and says what became of each.

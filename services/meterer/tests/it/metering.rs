@@ -357,9 +357,9 @@ async fn each_kind_is_kept_as_long_as_it_says() {
     lab.run::<ApplyRetention>().await;
     // 40 days before the eleventh of April is the second of March, and 60 the tenth of February.
     assert_eq!(lab.count().await, 40 + 60);
-    assert_eq!(lab.usage("2026-01-01", "2026-05-01").await.unmetered, 1);
-    assert_eq!(lab.usage("2026-01-01", "2026-03-07").await.unmetered, 0);
-    assert_eq!(lab.sums("2026-01-01", "2026-03-03").await, "dns_zones 0.743087557603, droplet_hours 0");
+    assert_eq!(lab.usage("2026-03-07", "2026-04-07").await.unmetered, 1);
+    assert_eq!(lab.usage("2026-02-04", "2026-03-07").await.unmetered, 0);
+    assert_eq!(lab.sums("2026-02-01", "2026-03-03").await, "dns_zones 0.743087557603, droplet_hours 0");
 
     // A day that one kind's records are too old for is metered for the others.
     assert_eq!(lab.meter("2026-02-11").await.unwrap().records, 1);

@@ -1,6 +1,6 @@
 //! Any mix of messages, in batches of any size, comes to the same: what a reckoning of the test's own says.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use contracts::ids::DeploymentId;
 use messaging::Received;
@@ -25,8 +25,10 @@ struct Counted {
 struct Reckoning {
     requests: HashMap<String, Counted>,
     bodies: HashMap<String, Value>,
-    conflicts: HashSet<String>,
-    aside: HashSet<Vec<u8>>,
+    /// Id, tokens and the fields that differ.
+    conflicts: BTreeSet<(String, i64, String)>,
+    /// Body and reason.
+    aside: BTreeSet<(Vec<u8>, String)>,
 }
 
 impl Reckoning {
@@ -62,9 +64,9 @@ fn mixed(random: &mut StdRng, count: usize) -> (Vec<Received>, Reckoning) {
             }
             // Something else under its id.
             (2, Some(id)) => {
-                let body =
-                    with(reckoning.bodies[&id].clone(), &[("prompt_tokens", json!(1_000_000 + number))]);
-                reckoning.conflicts.insert(body.to_string());
+                let tokens = 1_000_000 + i64::try_from(number).unwrap();
+                let body = with(reckoning.bodies[&id].clone(), &[("prompt_tokens", json!(tokens))]);
+                reckoning.conflicts.insert((id, tokens, "prompt_tokens".to_owned()));
                 messages.push(message(&body));
             }
             (3, Some(id)) => {
@@ -85,16 +87,30 @@ fn mixed(random: &mut StdRng, count: usize) -> (Vec<Received>, Reckoning) {
                 messages.push(message(&body));
             }
             (5, _) => {
-                let rubbish = match random.random_range(0..4) {
-                    0 => message(&with(event(&format!("r-{number}")), &[("charge", json!(number))])),
-                    1 => message(&with(event(&format!("r-{number}")), &[("tenant_id", json!("globex"))])),
-                    2 => message(&correction(&format!("r-{number}"), &format!("never-{number}"), 1, 1, "1")),
-                    _ => llm::bytes(
-                        "evt.llm-gateway.usage.recorded.v1.acme",
-                        format!("{number}{{").into_bytes(),
+                let (id, never) = (format!("r-{number}"), format!("never-{number}"));
+                let (rubbish, reason) = match random.random_range(0..4) {
+                    0 => (
+                        message(&with(event(&id), &[("charge", json!(number))])),
+                        "/charge must be money as a decimal string such as \"0.0125\"; a JSON number has been a float"
+                            .to_owned(),
+                    ),
+                    1 => (
+                        message(&with(event(&id), &[("tenant_id", json!("globex"))])),
+                        "the deployment is another tenant's".to_owned(),
+                    ),
+                    2 => (
+                        message(&correction(&id, &never, 1, 1, "1")),
+                        format!("the request {never} is not recorded"),
+                    ),
+                    _ => (
+                        llm::bytes(
+                            "evt.llm-gateway.usage.recorded.v1.acme",
+                            format!("{number}{{").into_bytes(),
+                        ),
+                        "it is no JSON object".to_owned(),
                     ),
                 };
-                reckoning.aside.insert(rubbish.body.to_vec());
+                reckoning.aside.insert((rubbish.body.to_vec(), reason));
                 messages.push(rubbish);
             }
             _ => {
@@ -125,8 +141,15 @@ fn mixed(random: &mut StdRng, count: usize) -> (Vec<Received>, Reckoning) {
     (messages, reckoning)
 }
 
-/// Everything there is, but for times and entries.
-async fn state(tx: &mut PgConnection) -> (BTreeMap<String, (i64, i64, Decimal)>, Vec<String>, Vec<Vec<u8>>) {
+/// Everything there is, but for times and entries: sums, conflicts and what is set aside, as a [`Reckoning`] has them.
+#[derive(Debug, PartialEq, Eq)]
+struct State {
+    sums: BTreeMap<String, (i64, i64, Decimal)>,
+    conflicts: Vec<(String, i64, String)>,
+    aside: Vec<(Vec<u8>, String)>,
+}
+
+async fn state(tx: &mut PgConnection) -> State {
     let sums = sqlx::query!(
         "select deployment_id, day, model, requests, prompt_tokens, charge from meterer.llm_usage_daily"
     )
@@ -140,17 +163,26 @@ async fn state(tx: &mut PgConnection) -> (BTreeMap<String, (i64, i64, Decimal)>,
             (line, (row.requests, row.prompt_tokens, row.charge))
         })
         .collect();
-    let conflicts = sqlx::query_scalar!(
-        r#"select rejected::text || array_to_string(fields, ',') as "text!" from meterer.llm_usage_conflicts order by id"#
+    let conflicts = sqlx::query!(
+        r#"select gateway_request_id, (rejected ->> 'prompt_tokens')::bigint as "tokens!",
+                  array_to_string(fields, ' ') as "fields!"
+           from meterer.llm_usage_conflicts order by 1, 2, 3"#
     )
     .fetch_all(&mut *tx)
     .await
     .unwrap();
-    let aside = sqlx::query_scalar!("select payload from meterer.parked order by payload")
+    let aside = sqlx::query!("select payload, reason from meterer.parked order by payload")
         .fetch_all(&mut *tx)
         .await
         .unwrap();
-    (sums, conflicts, aside)
+    State {
+        sums,
+        conflicts: conflicts
+            .into_iter()
+            .map(|row| (row.gateway_request_id, row.tokens, row.fields))
+            .collect(),
+        aside: aside.into_iter().map(|row| (row.payload, row.reason)).collect(),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,7 +191,11 @@ async fn any_mix_in_batches_of_any_size_comes_to_the_same() {
     for seed in 0..12 {
         let mut random = StdRng::seed_from_u64(seed);
         let (messages, reckoning) = mixed(&mut random, 400);
-        let mut expected = None;
+        let expected = State {
+            sums: reckoning.sums(),
+            conflicts: reckoning.conflicts.into_iter().collect(),
+            aside: reckoning.aside.into_iter().collect(),
+        };
         for at_most in [1, 7, 60, 1000] {
             // Rolled back at the end of each turn: every turn starts from nothing.
             let mut tx = lab.meterer.pool.begin().await.unwrap();
@@ -170,12 +206,7 @@ async fn any_mix_in_batches_of_any_size_comes_to_the_same() {
                 rest = after;
             }
             assert_eq!(unequal_sums(&mut tx).await, 0, "seed {seed}");
-            let state = state(&mut tx).await;
-            let (sums, conflicts, aside) = &state;
-            assert_eq!(*sums, reckoning.sums(), "seed {seed}, batches of at most {at_most}");
-            assert_eq!(conflicts.len(), reckoning.conflicts.len(), "seed {seed}");
-            assert_eq!(aside.len(), reckoning.aside.len(), "seed {seed}");
-            assert_eq!(*expected.get_or_insert_with(|| state.clone()), state, "seed {seed}");
+            assert_eq!(state(&mut tx).await, expected, "seed {seed}, batches of at most {at_most}");
             tx.rollback().await.unwrap();
         }
     }

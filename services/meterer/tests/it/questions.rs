@@ -11,7 +11,10 @@ use contracts::{
 };
 use expect_test::expect;
 
-use crate::lab::{Lab, date, deployment, operator, resource};
+use crate::{
+    lab::{Lab, date, deployment, operator, resource},
+    llm::last_deployment,
+};
 
 fn tenant(name: &str) -> Scope {
     Scope::Tenant(name.parse().unwrap())
@@ -92,6 +95,10 @@ async fn deployments_come_in_pages_and_a_tenant_sees_its_own() {
     "#]]
     .assert_eq(&shown);
     assert_eq!(ask(tenant("globex"), 50, None).await.unwrap().items.len(), 1);
+    // Whose a deployment is, biller says, and not the usage that was recorded before.
+    lab.know(last_deployment(903, "initech", None, 1)).await;
+    let whose = ask(Scope::Operator, 50, None).await.unwrap().items.remove(2).tenant_id;
+    assert_eq!(whose.as_str(), "initech");
     assert_eq!(ask(Scope::Operator, 3, None).await.unwrap().next_cursor, None);
 
     let others = ask(Scope::Operator, 1, None).await.unwrap().next_cursor;
@@ -152,7 +159,17 @@ async fn a_span_that_cannot_be_is_refused_with_its_field() {
         let list = ListUnmetered { scope, deployment_id: None, from, to, page };
         assert_eq!(lab.answer(list).await.unwrap_err(), refused, "{from} {to}");
     }
-    assert_eq!(lab.sums("2026-05-01", "2027-06-05").await, "");
+    // Of everyone at once only as much as a month.
+    let ask = async |scope, deployment_id, tenant_id: Option<&str>, to| {
+        let tenant_id = tenant_id.map(|tenant| tenant.parse().unwrap());
+        let from = date("2026-05-01");
+        lab.answer(GetUsage { scope, deployment_id, tenant_id, from, to: date(to) }).await.map(drop)
+    };
+    assert_eq!(ask(Scope::Operator, None, None, "2026-06-01").await, Ok(()));
+    assert_eq!(ask(Scope::Operator, None, None, "2026-06-02").await, Err("422 to".to_owned()));
+    assert_eq!(ask(Scope::Operator, Some(deployment(900)), None, "2027-06-05").await, Ok(()));
+    assert_eq!(ask(Scope::Operator, None, Some("acme"), "2027-06-05").await, Ok(()));
+    assert_eq!(ask(tenant("acme"), None, None, "2027-06-05").await, Ok(()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

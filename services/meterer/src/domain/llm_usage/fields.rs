@@ -3,8 +3,12 @@
 use std::{borrow::Cow, fmt, fmt::Display, str::FromStr};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::{ids::RequestId, llm_gateway::TOKENS_MAX, problem::FieldProblem};
-use money::Charge;
+use contracts::{
+    ids::RequestId,
+    llm_gateway::{CHARGE_BELOW, TOKENS_MAX},
+    problem::FieldProblem,
+};
+use money::{Charge, Decimal};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -16,6 +20,8 @@ const AHEAD_MAX: TimeDelta = TimeDelta::minutes(5);
 const EARLIEST_SECONDS: i64 = 1_577_836_800;
 /// Longest name that is shown in a problem, in characters.
 const NAME_SHOWN_MAX: usize = 64;
+/// Longest text about one problem, in bytes.
+const DETAIL_SHOWN_MAX: usize = 120;
 /// Most problems told of one event.
 const PROBLEMS_MAX: usize = 20;
 
@@ -57,7 +63,7 @@ impl<'a, const N: usize> Form<'a, N> {
         if let Err(detail) = found {
             // What was found before the text broke off says nothing.
             form.values = [None; N];
-            form.problems = vec![FieldProblem { field: String::new(), detail }];
+            form.problems = vec![FieldProblem { field: String::new(), detail: shown(detail) }];
         }
         form
     }
@@ -120,7 +126,13 @@ impl<'a, const N: usize> Form<'a, N> {
                         .to_owned(),
                 );
             }
-            string(raw)?.parse().map_err(|error: money::InvalidDecimal| error.to_string())
+            let charge: Charge =
+                string(raw)?.parse().map_err(|error: money::InvalidDecimal| error.to_string())?;
+            // So small that no sum of them has more digits than can be kept exactly.
+            if charge.get() >= Decimal::from(CHARGE_BELOW) {
+                return Err(format!("must be less than {CHARGE_BELOW}"));
+            }
+            Ok(charge)
         })
     }
 
@@ -154,10 +166,16 @@ impl<'a, const N: usize> Form<'a, N> {
         // A text that is no object has one problem, not one for each field that is not in it.
         let hopeless = self.problems.first().is_some_and(|problem| problem.field.is_empty());
         if !hopeless && self.problems.len() < PROBLEMS_MAX {
-            self.problems.push(FieldProblem { field, detail });
+            self.problems.push(FieldProblem { field, detail: shown(detail) });
         }
         Refused
     }
+}
+
+/// What a library says may quote what it read.
+fn shown(mut detail: String) -> String {
+    detail.truncate(detail.floor_char_boundary(DETAIL_SHOWN_MAX));
+    detail
 }
 
 /// The JSON Pointer (RFC 6901) of a member, cut to what is safe to show.

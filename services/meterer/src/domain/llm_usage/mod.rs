@@ -20,6 +20,11 @@ use contracts::{
     problem::FieldProblem,
 };
 use money::{Charge, Currency};
+use serde::Serialize;
+use serde_json::{
+    Map,
+    value::{RawValue, to_raw_value},
+};
 
 use fields::{Form, Refused, Unknown};
 
@@ -124,6 +129,19 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
+    /// With the first problems only that fit into so many bytes of JSON; at least one.
+    #[must_use]
+    pub fn within(mut self, bytes: usize) -> Self {
+        let mut used = 0_usize;
+        let fitting = self.problems.iter().position(|problem| {
+            let json = serde_json::to_string(problem).map_or(usize::MAX, |json| json.len());
+            used = used.saturating_add(json).saturating_add(1);
+            used > bytes
+        });
+        self.problems.truncate(fitting.unwrap_or(self.problems.len()).max(1));
+        self
+    }
+
     /// On one line, as the reason for setting the message aside.
     pub fn reason(&self) -> String {
         let problem = |problem: &FieldProblem| match problem.field.as_str() {
@@ -276,6 +294,14 @@ fn tokens<const N: usize>(form: &mut Form<'_, N>) -> Result<Tokens, Refused> {
     Ok(Tokens { prompt: prompt?, completion: completion?, cached: cached? })
 }
 
+#[derive(Serialize)]
+struct WithMetadata<'a> {
+    #[serde(flatten)]
+    event: UsageRecorded,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a RawValue>,
+}
+
 impl Recorded {
     /// The day it counts for: that of UTC.
     pub fn day(&self) -> NaiveDate {
@@ -300,9 +326,10 @@ impl Recorded {
         differs.into_iter().filter_map(|(name, differs)| differs.then_some(name)).collect()
     }
 
-    /// As it would be published, without what nobody knows.
-    pub fn as_event(&self) -> Result<serde_json::Value, serde_json::Error> {
-        serde_json::to_value(UsageRecorded {
+    /// As it would be published, without what nobody knows. Metadata is put in as text: its numbers may have more digits
+    /// than a float keeps.
+    pub fn as_event(&self) -> Result<Box<RawValue>, serde_json::Error> {
+        let event = UsageRecorded {
             gateway_request_id: self.id.clone(),
             tenant_id: self.tenant_id.clone(),
             deployment_id: self.deployment_id,
@@ -314,8 +341,11 @@ impl Recorded {
             charge: self.charge,
             currency: self.currency,
             occurred_at: self.occurred_at,
-            metadata: serde_json::from_str(&self.metadata)?,
-        })
+            metadata: Map::new(),
+        };
+        let metadata: &RawValue = serde_json::from_str(&self.metadata)?;
+        let metadata = Some(metadata).filter(|metadata| metadata.get() != "{}");
+        to_raw_value(&WithMetadata { event, metadata })
     }
 }
 
@@ -347,12 +377,12 @@ impl Correction {
     }
 
     /// As it would be published, without what nobody knows.
-    pub fn as_event(&self) -> Result<serde_json::Value, serde_json::Error> {
+    pub fn as_event(&self) -> Result<Box<RawValue>, serde_json::Error> {
         let (correction_id, gateway_request_id) = (self.id.clone(), self.request.clone());
         let (tenant_id, deployment_id) = (self.tenant_id.clone(), self.deployment_id);
         let (reason, occurred_at) = (self.reason.clone(), self.occurred_at);
         match self.told {
-            Some(Told { tokens, charge, currency }) => serde_json::to_value(UsageCorrected {
+            Some(Told { tokens, charge, currency }) => to_raw_value(&UsageCorrected {
                 correction_id,
                 gateway_request_id,
                 tenant_id,
@@ -365,7 +395,7 @@ impl Correction {
                 reason,
                 occurred_at,
             }),
-            None => serde_json::to_value(UsageVoided {
+            None => to_raw_value(&UsageVoided {
                 correction_id,
                 gateway_request_id,
                 tenant_id,

@@ -241,12 +241,12 @@ fn what_is_wrong_with_an_event_is_told() {
         /cached_tokens must be a whole number from 0 to 1000000000000
         /charge must be money as a decimal string such as "0.0125"; a JSON number has been a float
         /charge must be money as a decimal string such as "0.0125"; a JSON number has been a float
-        /charge must be a decimal string such as "12.5": digits, at most 15 before and 12 behind one point
-        /charge must be a decimal string such as "12.5": digits, at most 15 before and 12 behind one point
-        /charge must be a decimal string such as "12.5": digits, at most 15 before and 12 behind one point
-        /charge must be a decimal string such as "12.5": digits, at most 15 before and 12 behind one point
-        /charge must be a decimal string such as "12.5": digits, at most 15 before and 12 behind one point
-        /charge must be a decimal string such as "12.5": digits, at most 15 before and 12 behind one point
+        /charge must be a decimal string such as "12.5": digits, at most 16 before and 12 behind one point
+        /charge must be a decimal string such as "12.5": digits, at most 16 before and 12 behind one point
+        /charge must be a decimal string such as "12.5": digits, at most 16 before and 12 behind one point
+        /charge must be less than 1000000000
+        /charge must be a decimal string such as "12.5": digits, at most 16 before and 12 behind one point
+        /charge must be a decimal string such as "12.5": digits, at most 16 before and 12 behind one point
         /charge must be money as a decimal string such as "0.0125"; a JSON number has been a float
         /currency must be an ISO 4217 currency with hundredths, in capitals, such as AUD
         /currency must be an ISO 4217 currency with hundredths, in capitals, such as AUD
