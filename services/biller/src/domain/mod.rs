@@ -3,7 +3,6 @@
 pub mod catalog;
 pub mod deployment;
 pub mod lifecycle;
-pub mod page;
 pub mod period;
 pub mod quote;
 pub mod subscription;

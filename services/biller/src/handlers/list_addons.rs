@@ -4,9 +4,9 @@ use contracts::{
     biller::{Addon, ListAddons},
     paging::Page,
 };
-use messaging::{Answer, Refusal, ScopedTx};
+use messaging::{Answer, Refusal, ScopedTx, page::Asked};
 
-use crate::{Biller, domain::page::Asked, store::catalog::addon};
+use crate::{Biller, store::catalog::addon};
 
 impl Answer<ListAddons> for Biller {
     async fn answer(&self, tx: &mut ScopedTx, query: ListAddons) -> Result<Page<Addon>, Refusal> {

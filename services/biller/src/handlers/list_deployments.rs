@@ -4,11 +4,10 @@ use contracts::{
     biller::{Deployment, ListDeployments},
     paging::Page,
 };
-use messaging::{Answer, Refusal, ScopedTx};
+use messaging::{Answer, Refusal, ScopedTx, page::Asked};
 
 use crate::{
     Biller,
-    domain::page::Asked,
     store::deployment::{self, Filter},
 };
 

@@ -4,9 +4,9 @@ use contracts::{
     biller::{ListPlans, Plan},
     paging::Page,
 };
-use messaging::{Answer, Refusal, ScopedTx};
+use messaging::{Answer, Refusal, ScopedTx, page::Asked};
 
-use crate::{Biller, domain::page::Asked, store::catalog::plan};
+use crate::{Biller, store::catalog::plan};
 
 impl Answer<ListPlans> for Biller {
     async fn answer(&self, tx: &mut ScopedTx, query: ListPlans) -> Result<Page<Plan>, Refusal> {

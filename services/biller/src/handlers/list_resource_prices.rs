@@ -4,9 +4,9 @@ use contracts::{
     biller::{ListResourcePrices, ResourcePrice},
     paging::Page,
 };
-use messaging::{Answer, Refusal, ScopedTx};
+use messaging::{Answer, Refusal, ScopedTx, page::Asked};
 
-use crate::{Biller, domain::page::Asked, store::catalog::price};
+use crate::{Biller, store::catalog::price};
 
 impl Answer<ListResourcePrices> for Biller {
     async fn answer(

@@ -40,6 +40,15 @@ impl Execute<PublishPlanVersion> for Biller {
                 return Err(Problem::conflict(detail).into());
             }
         }
+        // Subscribers of the other currency could never migrate to it.
+        let active = store::catalog::active_version(tx, &before.plan_code).await?;
+        if let Some(active) = active.filter(|active| active.currency != before.currency) {
+            let detail = format!(
+                "Version {} of {} is in {}, and what is on offer in {}. A plan keeps its currency: make another plan.",
+                before.version, before.plan_code, before.currency, active.currency,
+            );
+            return Err(Problem::conflict(detail).into());
+        }
         let now = self.clock.now();
         store::catalog::version::publish(tx, &before.plan_code, id, storable(now)).await?;
         let version = store::catalog::version(tx, id).await?.ok_or(sqlx::Error::RowNotFound)?;

@@ -43,6 +43,20 @@ fn price(cents: i64, from: &str) -> SetResourcePrice {
     SetResourcePrice { price, actor: operator() }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_keeps_its_currency() {
+    let shop = Shop::start().await;
+    shop.plan("studio", "Studio").await;
+    let first = shop.draft("studio", 5_000, studio_items()).await;
+    shop.publish(first.id).await.unwrap();
+    let other = CreatePlanVersion { currency: Currency::USD, ..version("studio", 5_000, studio_items()) };
+    let other = shop.command(&other).await.unwrap();
+    let refused = shop.publish(other.id).await.unwrap_err();
+    assert!(refused.starts_with("409") && refused.contains("USD"), "{refused}");
+    let offered = shop.query(&list(tenant())).await.unwrap().items;
+    assert_eq!(offered[0].active_version.as_ref().map(|version| version.id), Some(first.id));
+}
+
 fn statuses(versions: &[PlanVersion]) -> String {
     let shown = versions.iter().map(|version| format!("{} {}", version.version, version.status.as_str()));
     shown.collect::<Vec<_>>().join(", ")

@@ -156,16 +156,16 @@ async fn a_deployment_lives_its_life() {
         v8 transitioned: cancelled → archived by op-1 (because of archived)
     "#]]
     .assert_eq(&history(&get(&shop, Scope::Operator, created.id).await));
-    // Which operator did something is not the tenant's business.
+    // Which operator did something, and why, is not the tenant's business.
     expect![[r#"
         v1 created: - → active by user-1 ()
         v2 transitioned: active → paused by user-1 (because of paused)
         v3 transitioned: paused → active by user-1 (because of active)
-        v4 transitioned: active → past_due by operator (because of past_due)
-        v5 transitioned: past_due → suspended by operator (because of suspended)
-        v6 transitioned: suspended → active by operator (because of active)
+        v4 transitioned: active → past_due by operator ()
+        v5 transitioned: past_due → suspended by operator ()
+        v6 transitioned: suspended → active by operator ()
         v7 transitioned: active → cancelled by user-1 (because of cancelled)
-        v8 transitioned: cancelled → archived by operator (because of archived)
+        v8 transitioned: cancelled → archived by operator ()
     "#]]
     .assert_eq(&history(&get(&shop, tenant(), created.id).await));
     told_in_order(&shop).await;

@@ -134,6 +134,44 @@ fn cost(lines: &[QuoteLine], kind: &BillingKind) -> Cents {
     own.map(|line| line.amount_cents).sum()
 }
 
+/// A quantity in 10⁻¹² base units.
+fn trillionths(quantity: Quantity) -> i128 {
+    let value = quantity.get();
+    value.mantissa() * 10_i128.pow(12 - value.scale())
+}
+
+/// What a kind costs, reckoned by hand from the words of the specification and from nothing of the engine.
+fn reckoned(given: &Given, kind: &BillingKind) -> i128 {
+    let used = given.usage.get(kind).copied().map_or(0, trillionths);
+    let bought: i128 = given
+        .addons
+        .iter()
+        .filter(|addon| addon.resource_kind == *kind)
+        .map(|addon| trillionths(addon.qty))
+        .sum();
+    let item = given.version.items.iter().find(|item| item.resource_kind == *kind);
+    let (allowance, capped, unit, price) = if let Some(item) = item {
+        let cap = item.hard_cap_qty.map_or(i128::MAX, trillionths);
+        (trillionths(item.included_qty) + bought, used.min(cap), item.overage_unit, item.overage_price_cents)
+    } else {
+        let mut latest: Option<&ResourcePrice> = None;
+        for price in &given.prices {
+            let good = price.resource_kind == *kind
+                && price.currency == Currency::AUD
+                && price.effective_from <= given.starts_on;
+            if good && latest.is_none_or(|latest| latest.effective_from <= price.effective_from) {
+                latest = Some(price);
+            }
+        }
+        let Some(price) = latest else { return 0 };
+        (bought, used, price.unit, price.unit_price_cents)
+    };
+    let over = (capped - allowance).max(0);
+    let divisor = i128::from(unit.factor()) * 10_i128.pow(12);
+    // Half up: twice the amount, and one more, over two.
+    (2 * over * i128::from(price.get()) + divisor) / (2 * divisor)
+}
+
 proptest! {
     #![proptest_config(config())]
 
@@ -168,6 +206,32 @@ proptest! {
         turned.addons.reverse();
         let turned = project(&turned.terms(), &given.usage, given.starts_on).expect("within the bounds");
         prop_assert_eq!(quote, turned);
+    }
+
+    #[test]
+    fn projections_and_invoices_cost_what_a_reckoning_by_hand_says(given in given()) {
+        let days = i128::from(remaining(given.starts_on).days());
+        let of = i128::from(remaining(given.starts_on).of());
+        let prices = std::iter::once(given.version.base_price_cents)
+            .chain(given.addons.iter().map(|addon| addon.price_cents))
+            .map(|price| i128::from(price.get()));
+        let (mut month, mut first) = (0, 0);
+        for price in prices {
+            month += price;
+            first += (2 * price * days + of) / (2 * of);
+        }
+        let quote = project(&given.terms(), &given.usage, given.starts_on).expect("within the bounds");
+        prop_assert_eq!(i128::from(quote.recurring.total_cents.get()), month);
+        prop_assert_eq!(i128::from(quote.first_invoice.total_cents.get()), first);
+        let invoice = invoice(&given.terms(), &given.usage, Share::WHOLE).expect("within the bounds");
+        let mut overage = 0;
+        for kind in (0..KINDS.len()).map(kind) {
+            let by_hand = reckoned(&given, &kind);
+            overage += by_hand;
+            prop_assert_eq!(i128::from(cost(&quote.overage.lines, &kind).get()), by_hand, "{}", kind);
+            prop_assert_eq!(i128::from(cost(&invoice.overage.lines, &kind).get()), by_hand, "{}", kind);
+        }
+        prop_assert_eq!(i128::from(quote.all_in_monthly_cents.get()), month + overage);
     }
 
     #[test]

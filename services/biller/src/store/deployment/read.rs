@@ -333,7 +333,8 @@ pub async fn page(
 /// Who is named in a history that a tenant reads, where it was an operator.
 const OPERATOR: &str = "operator";
 
-/// A deployment's last events up to its version, newest first. A tenant is not told which operator did something.
+/// A deployment's last events up to its version, newest first. A tenant is told neither which operator did
+/// something nor why.
 pub async fn events(
     tx: &mut PgConnection,
     deployment: &Deployment,
@@ -364,7 +365,8 @@ pub async fn events(
                 to_state: state(&row.to_state)?,
                 version: row.version,
                 actor: if hidden { OPERATOR.to_owned() } else { row.actor },
-                reason: row.reason,
+                // Their words are as little the tenant's as their names.
+                reason: row.reason.filter(|_| !hidden),
                 occurred_at: row.occurred_at,
             })
         })
