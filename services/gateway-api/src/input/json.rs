@@ -43,11 +43,12 @@ where
     type Rejection = Failure;
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Failure> {
-        JsonText::read(request).await?.parse().map(Self)
+        JsonText::read(request, shape::of).await?.parse().map(Self)
     }
 }
 
-/// A JSON object as it was written, in which nothing is said twice.
+/// A JSON object as it was written, of which only the names at the top were looked at: what stands below them is judged
+/// by whoever takes it, part by part.
 #[derive(Debug, Clone)]
 pub struct JsonText {
     text: Bytes,
@@ -58,19 +59,21 @@ impl<S: Send + Sync> FromRequest<S> for JsonText {
     type Rejection = Failure;
 
     async fn from_request(request: Request<Body>, _: &S) -> Result<Self, Failure> {
-        Self::read(request).await
+        Self::read(request, shape::top_of).await
     }
 }
 
+type LookAt = fn(&[u8]) -> Result<shape::Shape, serde_json::Error>;
+
 impl JsonText {
-    async fn read(request: Request<Body>) -> Result<Self, Failure> {
+    async fn read(request: Request<Body>, look_at: LookAt) -> Result<Self, Failure> {
         if !is_json(request.headers()) {
             return Err(Failure::of_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
         }
         let limit = request.extensions().get::<BodyLimit>().map_or(BODY_BYTES_MAX, |limit| limit.0);
         let body = Limited::new(request.into_body(), limit).collect();
         match tokio::time::timeout(BODY_TIMEOUT, body).await {
-            Ok(Ok(body)) => Self::look(body.to_bytes()),
+            Ok(Ok(body)) => Self::look(body.to_bytes(), look_at),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 Err(Failure::of_status(StatusCode::PAYLOAD_TOO_LARGE))
             }
@@ -79,11 +82,11 @@ impl JsonText {
         }
     }
 
-    fn look(text: Bytes) -> Result<Self, Failure> {
+    fn look(text: Bytes, look_at: LookAt) -> Result<Self, Failure> {
         if text.is_empty() {
             return Err(Problem::bad_request("The body is empty; send a JSON object.").into());
         }
-        let shape = shape::of(&text)
+        let shape = look_at(&text)
             .map_err(|error| Problem::bad_request(format!("The body is no JSON text: {error}.")))?;
         let Some(keys) = shape.keys else {
             return Err(Problem::unprocessable("", "must be a JSON object").into());
@@ -104,11 +107,8 @@ impl JsonText {
         // Parsed from the text again and not from a tree, so that no number passes through a float.
         let mut deserializer = serde_json::Deserializer::from_slice(&self.text);
         serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-            if error.inner().is_data() {
-                Failure::fields(refine::fields::<T>(&self.keys, &error))
-            } else {
-                Problem::bad_request(format!("The body is no JSON text: {}.", error.inner())).into()
-            }
+            // It is JSON, as the first look found: whatever is wrong now is wrong with a field.
+            Failure::fields(refine::fields::<T>(&self.keys, &error))
         })
     }
 

@@ -69,9 +69,13 @@ impl From<Price> for Cents {
 #[serde(try_from = "Quantity")]
 pub struct WrittenQuantity(Quantity);
 
-/// The quantity is written too finely.
+/// The quantity is written too finely, or is too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have at most {} digits behind the point", Quantity::FRACTION_DIGITS_MAX)]
+#[error(
+    "must have at most {} digits before and {} behind the point",
+    Quantity::WHOLE_DIGITS_MAX,
+    Quantity::FRACTION_DIGITS_MAX
+)]
 pub struct TooFine;
 
 impl TryFrom<Quantity> for WrittenQuantity {
@@ -80,7 +84,8 @@ impl TryFrom<Quantity> for WrittenQuantity {
     fn try_from(quantity: Quantity) -> Result<Self, TooFine> {
         // The text is gone, but a quantity is kept without zeros at its end.
         let digits = usize::try_from(quantity.get().scale()).map_err(|_| TooFine)?;
-        if digits <= Quantity::FRACTION_DIGITS_MAX { Ok(Self(quantity)) } else { Err(TooFine) }
+        let small = quantity < Quantity::from(10_u64.pow(15));
+        if digits <= Quantity::FRACTION_DIGITS_MAX && small { Ok(Self(quantity)) } else { Err(TooFine) }
     }
 }
 

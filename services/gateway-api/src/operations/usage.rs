@@ -26,7 +26,10 @@ use crate::{
 pub(super) fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/api/v1/usage", "get_usage", Tenant, |m| on(m, usage::show))
-            .summary("What was used, by kind; LLM usage also by model and by day. Yours, or everyone's for operators.")
+            .summary(
+                "What was used, by kind; LLM usage also by model and by day. Yours; for operators anyone's, or \
+                 everyone's of at most 31 days.",
+            )
             .query("deployment", "Of the deployment with this id only.", schema_of::<DeploymentId>)
             .query("tenant", "Of this tenant only. For operators; others may name themselves.", tenant_schema)
             .in_period()

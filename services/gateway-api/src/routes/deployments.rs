@@ -25,7 +25,7 @@ use crate::{
 /// Where deployments are found.
 const DEPLOYMENTS: &str = "/api/v1/deployments";
 /// Most add-ons at once.
-pub(super) const ADDONS_MAX: usize = 100;
+const ADDONS_MAX: usize = 32;
 
 pub(crate) async fn list(
     State(nats): State<Nats>,

@@ -8,17 +8,19 @@ use contracts::{
     ids::{BillingKind, Code},
 };
 use messaging::Nats;
+use money::Quantity;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::deployments::ADDONS_MAX;
 use crate::{
     auth::Caller,
-    input::{Date, Json, WrittenQuantity, at_most, present},
+    input::{Date, Json, at_most, present},
     problem::Failure,
     reply::Reply,
 };
 
+/// Most add-ons of a quote; a subscription takes fewer.
+const ADDONS_MAX: usize = 100;
 /// Most billing kinds that usage is projected for.
 const KINDS_MAX: usize = 100;
 
@@ -35,7 +37,7 @@ pub(crate) struct Wish {
     /// Base units a month by billing kind, such as hours, gigabytes, tokens.
     #[serde(default)]
     #[schemars(extend("maxProperties" = 100))]
-    projected_usage: BTreeMap<BillingKind, WrittenQuantity>,
+    projected_usage: BTreeMap<BillingKind, Quantity>,
     /// The first day; left out: today.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Date")]
@@ -53,7 +55,7 @@ pub(crate) async fn make(
         scope: caller.scope(),
         plan_code: body.plan_code,
         addons: body.addons,
-        projected_usage: body.projected_usage.into_iter().map(|(kind, qty)| (kind, qty.into())).collect(),
+        projected_usage: body.projected_usage,
         starts_on: body.starts_on.map(|Date(day)| day),
     };
     Ok(nats.query(&query).await?.into())

@@ -129,6 +129,7 @@ impl Answer<GetUsage> for Echo {
             kinds: Vec::new(),
             llm_total: Vec::new(),
             llm_by_model: Vec::new(),
+            models_left_out: 0,
             llm_by_day: Vec::new(),
             unmetered: 0,
         })

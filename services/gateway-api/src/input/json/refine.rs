@@ -33,5 +33,13 @@ pub(super) fn fields<T: JsonSchema>(
         Segment::Enum { variant } => pointer(&parent, variant),
         Segment::Unknown => parent,
     });
-    vec![FieldProblem { field: at, detail: error.inner().to_string() }]
+    // A variant of an enum that is no string is a mistake of grammar to the parser, and its positions are in a text
+    // that the caller may have written in other lines.
+    let detail = if error.inner().is_data() {
+        let detail = error.inner().to_string();
+        detail.rsplit_once(" at line ").map_or(detail.clone(), |(detail, _)| detail.to_owned())
+    } else {
+        "is of another type than this field".to_owned()
+    };
+    vec![FieldProblem { field: at, detail }]
 }

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, fmt};
 
 use contracts::problem::FieldProblem;
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::input::text::is_plain;
 
@@ -27,6 +27,50 @@ pub(super) fn of(body: &[u8]) -> Result<Shape, serde_json::Error> {
     let keys = Look { at: String::new(), problems: &mut problems }.deserialize(&mut deserializer)?;
     deserializer.end()?;
     Ok(Shape { keys, problems })
+}
+
+/// Looks at the names at the top and no deeper.
+pub(super) fn top_of(body: &[u8]) -> Result<Shape, serde_json::Error> {
+    let mut shape = Shape { keys: None, problems: Vec::new() };
+    if body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{') {
+        let members: Vec<String> = serde_json::from_slice::<Names>(body)?.0;
+        let mut seen = HashSet::new();
+        for name in members.iter().filter(|name| !seen.insert(name.as_str())) {
+            let detail = "occurs more than once".to_owned();
+            shape.problems.push(FieldProblem { field: pointer("", name), detail });
+        }
+        shape.keys = Some(members);
+    } else {
+        serde_json::from_slice::<IgnoredAny>(body)?;
+    }
+    Ok(shape)
+}
+
+/// The names of an object's members, in order.
+struct Names(Vec<String>);
+
+impl<'de> Deserialize<'de> for Names {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(NamesVisitor).map(Self)
+    }
+}
+
+struct NamesVisitor;
+
+impl<'de> Visitor<'de> for NamesVisitor {
+    type Value = Vec<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut names = Vec::new();
+        while let Some((Key(name), IgnoredAny)) = entries.next_entry()? {
+            names.push(name);
+        }
+        Ok(names)
+    }
 }
 
 /// Visits one value; `at` is its JSON Pointer.

@@ -16,7 +16,7 @@ struct Sample {
 
 /// `ok …`, or the status and the refused fields.
 fn outcome(body: &[u8]) -> String {
-    match JsonText::look(Bytes::copy_from_slice(body)).and_then(|text| text.parse::<Sample>()) {
+    match JsonText::look(Bytes::copy_from_slice(body), shape::of).and_then(|text| text.parse::<Sample>()) {
         Ok(Sample { tenant_id, purpose }) => {
             let purpose = purpose.map_or_else(|| "-".to_owned(), String::from);
             format!(
@@ -114,4 +114,31 @@ fn only_plain_utf8_json_is_read() {
     assert!(!check(&[]));
     assert!(!check(&[("content-type", "application/json"), ("content-type", "application/json")]));
     assert!(!check(&[("content-type", "application/json"), ("content-encoding", "gzip")]));
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "snake_case")]
+enum Answer {
+    Yes,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Asked {
+    to: Answer,
+}
+
+#[test]
+fn what_is_no_name_is_refused_as_the_field_it_is_in() {
+    let read = |body: &str| {
+        let text = JsonText::look(Bytes::copy_from_slice(body.as_bytes()), shape::of)?;
+        text.parse::<Asked>().map(|asked| matches!(asked.to, Answer::Yes))
+    };
+    assert_eq!(read(r#"{"to":"yes"}"#).ok(), Some(true));
+    for bad in ["1", "null", "true", "[]", "{}", "1.5", r#""no""#, r#"{"yes":1}"#, r#"{"no":null}"#] {
+        let failure = read(&format!(r#"{{"to":{bad}}}"#)).expect_err(bad);
+        let problem = failure.problem();
+        assert!(problem.status == 422 && problem.errors[0].field.starts_with("/to"), "{bad}: {problem:?}");
+        assert!(!problem.errors[0].detail.contains("line"), "{bad}: {problem:?}");
+    }
 }
