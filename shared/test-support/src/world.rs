@@ -48,7 +48,11 @@ static SHARED: OnceCell<Postgres> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(1);
 
 async fn postgres(folder: &Path) -> Postgres {
-    let options = postgres::Options { throwaway: true, ..postgres::Options::default() };
+    postgres_with(folder, postgres::Options::default()).await
+}
+
+async fn postgres_with(folder: &Path, options: postgres::Options) -> Postgres {
+    let options = postgres::Options { throwaway: true, ..options };
     Postgres::start(folder, options).await.expect("postgres starts")
 }
 
@@ -91,6 +95,12 @@ impl World {
     pub async fn start_alone() -> Self {
         let folder = own_folder();
         let own = Box::new(postgres(&folder).await);
+        Self::build(Database::Own(own), Layout::default()).await
+    }
+
+    /// A world with a Postgres of its own and of these options, for what needs a larger one.
+    pub async fn start_alone_with(options: postgres::Options) -> Self {
+        let own = Box::new(postgres_with(&own_folder(), options).await);
         Self::build(Database::Own(own), Layout::default()).await
     }
 
