@@ -20,6 +20,10 @@ impl Execute<ConfigureMetering> for Meterer {
         command: ConfigureMetering,
     ) -> Result<MeteringConfig, Refusal> {
         let config = command.config;
+        let known = store::metering_config::all(tx).await?;
+        if !known.iter().any(|known| known.billing_kind == config.billing_kind) {
+            return Err(Problem::not_found().into());
+        }
         if !(DAYS_MIN..=DAYS_MAX).contains(&config.retention_days) {
             let detail = format!("must be {DAYS_MIN} to {DAYS_MAX}");
             return Err(Problem::unprocessable("/retention_days", detail).into());
