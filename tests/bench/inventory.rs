@@ -3,14 +3,12 @@
 
 use std::time::Duration;
 
-use axum::{Router, body::Body, extract::State, http::header, response::Response, routing::get};
 use contracts::Service;
-use futures::StreamExt;
 use serde_json::{Value, json};
 use sqlx::{PgPool, Row};
 use test_support::{Provider, World, tokens, within};
 
-use crate::load::{self, Figures};
+use crate::{floor, load};
 
 const CONNECTIONS: usize = 64;
 const WARM_UP: Duration = Duration::from_secs(2);
@@ -42,26 +40,17 @@ pub async fn run() {
     drop(gateway);
     drop(syncer);
 
-    let floor_address = start_floor(&world).await;
+    let floor_address = floor::start(&world, Service::Syncer, page).await;
     let request = format!("GET /floor HTTP/1.1\r\nhost: {floor_address}\r\n\r\n");
     load::run(&floor_address, &request, CONNECTIONS, WARM_UP).await;
     let floor = load::run(&floor_address, &request, CONNECTIONS, DURATION).await;
 
-    print("floor", &floor);
-    print("ours", &ours);
+    floor.print("floor");
+    ours.print("ours");
     println!("ratio of requests/s: {:.2} (wanted: at least 0.50)", ours.per_second() / floor.per_second());
     let ratio = ours.percentile(99).as_secs_f64() / floor.percentile(99).as_secs_f64();
     println!("ratio of p99: {ratio:.2} (wanted: at most 2.00)");
     println!("gateway resident under load: at most {:.1} MiB", resident.1 as f64 / 1024.0);
-}
-
-fn print(what: &str, figures: &Figures) {
-    println!(
-        "{what}: {:.0} requests/s, p50 {:.1} ms, p99 {:.1} ms",
-        figures.per_second(),
-        figures.percentile(50).as_secs_f64() * 1000.0,
-        figures.percentile(99).as_secs_f64() * 1000.0,
-    );
 }
 
 /// Syncs 5 000 droplets and makes them one tenant's.
@@ -93,46 +82,8 @@ async fn fill(world: &World, url: &str, operator: &str) {
     sqlx::query("vacuum analyze cloud_resources").execute(&mut superuser).await.expect("vacuum runs");
 }
 
-async fn start_floor(world: &World) -> String {
-    let settings = world.nats.url();
-    let password = world.nats.password("admin").to_owned();
-    let connect = async || {
-        async_nats::ConnectOptions::with_user_and_password("admin".to_owned(), password.clone())
-            .connect(&settings)
-            .await
-            .expect("nats is there")
-    };
-    let (responder, asker) = (connect().await, connect().await);
-    let pool = world.pool(Service::Syncer).await;
-    let mut requests =
-        responder.queue_subscribe("floor.inventory", "floor".to_owned()).await.expect("a subject");
-    tokio::spawn(async move {
-        while let Some(request) = requests.next().await {
-            let (responder, pool) = (responder.clone(), pool.clone());
-            tokio::spawn(async move {
-                let body = page(&pool).await;
-                let reply = request.reply.expect("a request");
-                responder.publish(reply, body.into()).await.expect("nats takes it");
-            });
-        }
-    });
-    let app = Router::new().route("/floor", get(ask)).with_state(asker);
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("an address").to_string();
-    tokio::spawn(async move { axum::serve(listener, app).await.expect("the floor serves") });
-    address
-}
-
-async fn ask(State(nats): State<async_nats::Client>) -> Response {
-    let answer = nats.request("floor.inventory", "{}".into()).await.expect("the responder answers");
-    Response::builder()
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Body::from(answer.payload))
-        .expect("a response")
-}
-
-async fn page(pool: &PgPool) -> Vec<u8> {
-    let rows = sqlx::query(SAME_SQL).bind("acme").fetch_all(pool).await.expect("rows");
+async fn page(pool: PgPool) -> Vec<u8> {
+    let rows = sqlx::query(SAME_SQL).bind("acme").fetch_all(&pool).await.expect("rows");
     let items: Vec<Value> = rows
         .iter()
         .take(50)

@@ -23,6 +23,21 @@ impl Figures {
         let index = (self.latencies.len() * percent / 100).min(self.latencies.len().saturating_sub(1));
         self.latencies.get(index).copied().unwrap_or_default()
     }
+
+    pub fn print(&self, what: &str) {
+        println!(
+            "{what}: {:.0} requests/s, p50 {:.1} ms, p99 {:.1} ms",
+            self.per_second(),
+            self.percentile(50).as_secs_f64() * 1000.0,
+            self.percentile(99).as_secs_f64() * 1000.0,
+        );
+    }
+}
+
+/// The middle one by requests a second.
+pub fn middle(mut figures: Vec<Figures>) -> Figures {
+    figures.sort_by(|one, other| one.per_second().total_cmp(&other.per_second()));
+    figures.swap_remove(figures.len() / 2)
 }
 
 /// Asks the same thing over `connections` connections for this long; panics at the first answer but 200.

@@ -2,6 +2,8 @@
 
 use std::{fs, time::Duration};
 
+use sqlx::PgConnection;
+
 /// Prints machine and versions.
 pub fn print() {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -12,6 +14,19 @@ pub fn print() {
     println!(
         "settings: nats-server sync_interval always, one replica; Postgres fsync and synchronous_commit on"
     );
+}
+
+/// Prints the settings of Postgres on which writing depends.
+pub async fn print_postgres(connection: &mut PgConnection) {
+    let settings: String = sqlx::query_scalar(
+        "select string_agg(name || ' ' || current_setting(name), ', ' order by name) from pg_settings
+         where name in ('shared_buffers', 'max_wal_size', 'checkpoint_timeout', 'wal_buffers', 'fsync',
+                        'synchronous_commit', 'full_page_writes')",
+    )
+    .fetch_one(connection)
+    .await
+    .expect("settings can be read");
+    println!("Postgres: {settings}");
 }
 
 /// CPU time a process has used.

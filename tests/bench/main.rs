@@ -1,14 +1,18 @@
 //! Benchmarks that print a figure, its floor of the same run and their ratio.
 //!
 //! `cargo bench -p arcadia-tests` runs all of them, with names only those:
-//! `cargo bench -p arcadia-tests -- outbox sync inventory`. The services must be built: `cargo build --release
+//! `cargo bench -p arcadia-tests -- outbox sync inventory usage quote metering`. The services must be built: `cargo build --release
 //! --bins`.
 
+mod floor;
 mod inventory;
 mod load;
 mod machine;
+mod metering;
 mod outbox;
+mod quote;
 mod sync;
+mod usage;
 
 #[tokio::main]
 async fn main() {
@@ -24,5 +28,14 @@ async fn main() {
     }
     if wanted("inventory") {
         inventory::run().await;
+    }
+    if wanted("usage") {
+        usage::run().await;
+    }
+    if wanted("quote") {
+        quote::run().await;
+    }
+    if wanted("metering") {
+        metering::run().await;
     }
 }

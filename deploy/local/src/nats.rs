@@ -114,7 +114,13 @@ impl std::fmt::Debug for Passwords {
 
 /// Every user that `users.conf` knows.
 pub fn users() -> impl Iterator<Item = &'static str> {
-    Service::ALL.into_iter().map(Service::name).chain([ADMIN, OPERATOR, LLM_GATEWAY_ADMIN, LLM_GATEWAY, METERER_USAGE])
+    Service::ALL.into_iter().map(Service::name).chain([
+        ADMIN,
+        OPERATOR,
+        LLM_GATEWAY_ADMIN,
+        LLM_GATEWAY,
+        METERER_USAGE,
+    ])
 }
 
 /// A letter first: nats-server reads what a variable holds as a value of its own syntax, and digits make a number.

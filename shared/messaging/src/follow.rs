@@ -405,7 +405,8 @@ fn read_ahead<S: Follow>(
         let mut begun = false;
         loop {
             let chunk = tokio::select! {
-                chunk = chunks.next() => chunk.ok_or(FollowError::Ended)?,
+                // Constrained, a task is interrupted after 128 messages that were ready, and the chunk would end there.
+                chunk = tokio::task::unconstrained(chunks.next()) => chunk.ok_or(FollowError::Ended)?,
                 // Nothing is acknowledged, so nobody sends again what was on the way over the connection before.
                 _ = connections.changed() => return Err(FollowError::Reconnected),
             };

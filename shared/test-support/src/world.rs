@@ -75,11 +75,7 @@ fn own_folder() -> PathBuf {
 }
 
 async fn shared() -> &'static Postgres {
-    SHARED
-        .get_or_init(|| async {
-            postgres(&own_folder()).await
-        })
-        .await
+    SHARED.get_or_init(|| async { postgres(&own_folder()).await }).await
 }
 
 impl World {
@@ -215,10 +211,8 @@ impl World {
         }
         if service == Service::Meterer {
             environment.push(("USAGE_NATS_USER", permissions::METERER_USAGE.to_owned()));
-            environment.push((
-                "USAGE_NATS_PASSWORD",
-                self.nats.password(permissions::METERER_USAGE).to_owned(),
-            ));
+            environment
+                .push(("USAGE_NATS_PASSWORD", self.nats.password(permissions::METERER_USAGE).to_owned()));
         }
         environment
     }
