@@ -1,8 +1,8 @@
 //! Benchmarks that print a figure, its floor of the same run and their ratio.
 //!
 //! `cargo bench -p arcadia-tests` runs all of them, with names only those:
-//! `cargo bench -p arcadia-tests -- outbox sync inventory usage quote metering`. The services must be built: `cargo build --release
-//! --bins`.
+//! `cargo bench -p arcadia-tests -- outbox sync inventory usage quote metering`. The programs must be built:
+//! `cargo build --release --bins`.
 
 mod floor;
 mod inventory;

@@ -463,7 +463,12 @@ pub fn key(subject: &str, body: &Bytes) -> String {
     hash.update(u64::try_from(subject.len()).unwrap_or_default().to_be_bytes());
     hash.update(subject);
     hash.update(body);
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    // Every message gets one: no allocation for each byte.
+    let mut hex = String::with_capacity(64);
+    for byte in hash.finalize() {
+        hex.extend([byte >> 4, byte & 0xf].map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)])));
+    }
+    hex
 }
 
 async fn commit<S: Follow>(

@@ -102,7 +102,8 @@ pub async fn start(lab: &Lab, after: u64, workers: usize) -> Workers {
                 events.sort_unstable_by(|one, other| one.id.cmp(&other.id));
                 ingest(&mut connection, &events).await;
                 let count = u64::try_from(chunk.len()).expect("a small number");
-                sender.send((Instant::now(), count)).expect("the run counts");
+                // Whoever counts may have enough.
+                sender.send((Instant::now(), count)).ok();
                 if workers == 1 {
                     chunk[chunk.len() - 1].double_ack().await.expect("an ack is taken");
                 } else {
