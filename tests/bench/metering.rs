@@ -50,14 +50,14 @@ async fn fill(superuser: &mut PgConnection) {
     sqlx::query(
         "insert into resource_state
            (resource_id, version, from_at, kind, name, status, size_gigabytes, deployment_id, tenant_id, deleted)
-         select gen_random_uuid(), 1, now() - interval '60 days' - n * interval '1 second', kind, kind || '-' || n,
-                case when n % 20 = 0 then 'off' else 'active' end,
-                case when kind in ('spaces_bucket', 'snapshot', 'droplet_backup') then (n % 5000)::numeric / 16 end,
+         select gen_random_uuid(), 1, now() - interval '60 days' - r.n * interval '1 second', r.kind, r.kind || '-' || r.n,
+                case when r.n % 20 = 0 then 'off' else 'active' end,
+                case when r.kind in ('spaces_bucket', 'snapshot', 'droplet_backup') then (r.n % 5000)::numeric / 16 end,
                 deployment.id, 'tenant-' || deployment.n % 100, false
          from (select n, (array['droplet', 'spaces_bucket', 'snapshot', 'droplet_backup', 'dns_zone'])[n % 5 + 1] as kind
-               from generate_series(1, $1) n) resource
+               from generate_series(1, $1) n) r
          join (select n, gen_random_uuid() as id from generate_series(0, $2 - 1) n) deployment
-           on deployment.n = resource.n * 7 % $2",
+           on deployment.n = r.n * 7 % $2",
     )
     .bind(RESOURCES)
     .bind(DEPLOYMENTS)

@@ -38,7 +38,7 @@ pub struct Lab {
 impl Lab {
     /// Postgres as LIMITS.md has it: what the services' tests run on is too small for ten million requests.
     pub async fn start(stored: u64) -> Self {
-        let settings = [("max_wal_size", "8GB"), ("checkpoint_timeout", "30min"), ("wal_buffers", "64MB")];
+        let settings = [("max_wal_size", "4GB"), ("checkpoint_timeout", "30min"), ("wal_buffers", "64MB")];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let options =
             postgres::Options { shared_buffers_mb: 2_048, settings, ..postgres::Options::default() };

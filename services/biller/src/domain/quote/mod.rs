@@ -1,6 +1,6 @@
 //! The one engine that prices everything: a plan version, add-ons and usage become lines.
 //!
-//! Projections and invoices are put together from the same lines ([`recurring::lines`] and [`overage::lines`]), so
+//! Projections and invoices are put together from the same lines (`recurring::lines` and `overage::lines`), so
 //! they cannot disagree. Everything is an integer or an exact decimal; a line's amount is rounded once, half up,
 //! when the line is made, and what cannot be kept exactly is refused. No tax: it is of an invoice, not of a line.
 
