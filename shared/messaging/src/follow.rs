@@ -41,9 +41,10 @@ use crate::{
 pub const BATCH: usize = 1_000;
 /// Messages asked for ahead; what a follower that is slow has waiting in memory.
 const AHEAD: usize = 2 * BATCH;
-/// How long one request for messages stands, and how often the server says that it is still there.
+/// How long one request for messages stands, and how often the server says that it is still there. Rarely: a reader that
+/// waits for a slow commit hears nothing meanwhile, and a connection that was made anew is noticed without it.
 const PULL_EXPIRES: Duration = Duration::from_secs(20);
-const HEARTBEAT: Duration = Duration::from_secs(1);
+const HEARTBEAT: Duration = Duration::from_secs(8);
 /// The server forgets a consumer that nobody pulls from after this.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 /// Between attempts after a failure, and of a standby to become the follower.
